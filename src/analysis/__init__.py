@@ -1,0 +1,1 @@
+"""Reproducible analysis of poverty and slums in DKI Jakarta."""

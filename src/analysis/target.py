@@ -1,0 +1,389 @@
+"""A poverty target: the straight path to it, and how far each release was from that path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis import periods, poverty
+
+
+class TargetError(ValueError):
+    """A target makes no sense, or there is no figure to hold against it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A promise: P0 of a region falls from a baseline to a value by a period.
+
+    Raises
+    ------
+    TargetError
+        A period is no reference period, the two are in the wrong order, or a rate is no percent.
+    """
+
+    region_code: str
+    baseline_period: str
+    baseline_pct: float
+    target_period: str
+    target_pct: float
+
+    def __post_init__(self) -> None:
+        for name in ("baseline_period", "target_period"):
+            try:
+                periods.check(getattr(self, name))
+            except ValueError as error:
+                raise TargetError(f"{name}: {error}") from None
+        if self.baseline_period >= self.target_period:
+            raise TargetError(
+                f"target_period {self.target_period} must be later than "
+                f"baseline_period {self.baseline_period}"
+            )
+        for name in ("baseline_pct", "target_pct"):
+            if not 0 < getattr(self, name) < 100:
+                raise TargetError(f"{name} must be a percentage between 0 and 100")
+
+    def path_pct(self, period: pd.Series) -> pd.Series:
+        """P0 on the straight path at each period, in percent.
+
+        Missing before the baseline; the target value after the target period, since a target
+        that has been reached is meant to be kept.
+        """
+        at = periods.decimal_year(period)
+        ends = [periods.decimal_year(p) for p in (self.baseline_period, self.target_period)]
+        path = np.interp(at, ends, [self.baseline_pct, self.target_pct])
+        return pd.Series(path, index=at.index).where(at >= ends[0])
+
+
+def progress(series: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Every release since the baseline against the path.
+
+    Parameters
+    ----------
+    series
+        Table ``poverty_semester``, one row per region and period.
+    target
+        The target.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per period of the grid from the baseline on, releases that do not exist included
+        as missing: the columns of ``series`` and ``path_pct``, ``distance_points`` (P0 minus path,
+        percentage points; positive is too much poverty), ``population_count`` (implied by number
+        of poor and P0), ``path_poor_count``, ``distance_count`` and its bounds from rounding
+        ``distance_low_count``, ``distance_high_count`` (persons).
+
+    Raises
+    ------
+    TargetError
+        The region is not in the table, or no figure was published for the baseline, or the one
+        published is not the baseline of the target.
+    """
+    own = series[series["region_code"] == target.region_code]
+    if own.empty:
+        known = ", ".join(series["region_code"].unique())
+        raise TargetError(f"no region {target.region_code!r} in the series (there are: {known})")
+    own = own[own["period"] >= target.baseline_period].reset_index(drop=True)
+    published = own.loc[own["period"] == target.baseline_period, "p0_pct"]
+    if published.empty or published.isna().all():
+        raise TargetError(
+            f"no P0 was published for region {target.region_code}, {target.baseline_period}: "
+            f"choose a baseline_period with a release"
+        )
+    if not np.isclose(published.iloc[0], target.baseline_pct, atol=0.005):
+        raise TargetError(
+            f"baseline_pct is {target.baseline_pct}, but the published P0 of region "
+            f"{target.region_code} for {target.baseline_period} is {published.iloc[0]}"
+        )
+    population = poverty.implied_population(own["poor_count"], own["p0_pct"])
+    path_pct = target.path_pct(own["period"])
+    points = own["p0_pct"] - path_pct
+    share = points / 100
+    # Rounding of P0 moves both the distance in points and the population it is applied to.
+    corners = pd.concat(
+        [
+            (own["p0_pct"] + rounding - path_pct)
+            / (own["p0_pct"] + rounding)
+            * own["poor_count"].astype("float64")
+            for rounding in (-0.005, 0.005)
+        ],
+        axis=1,
+    )
+    return own.assign(
+        path_pct=path_pct,
+        distance_points=points,
+        population_count=population["population_count"],
+        path_poor_count=path_pct / 100 * population["population_count"],
+        distance_count=share * population["population_count"],
+        distance_low_count=corners.min(axis=1),
+        distance_high_count=corners.max(axis=1),
+    )
+
+
+def at(progress: pd.DataFrame, period: str) -> pd.Series | None:
+    """The row of one period, or None if no figure was published for it."""
+    row = progress[(progress["period"] == period) & progress["p0_pct"].notna()]
+    return None if row.empty else row.iloc[0]
+
+
+def verdict(progress: pd.DataFrame, target: Target) -> str:
+    """What became of the target, in one sentence of Markdown with its figures."""
+    aim = f"**{target.target_pct:.2f} %** in {periods.written(target.target_period)}"
+    row = at(progress, target.target_period)
+    if row is not None:
+        missed = row["distance_points"] > 0
+        outcome = "missed" if missed else "met"
+        side = "above" if missed else "below"
+        return (
+            f"The target of {aim} was **{outcome}**: poverty stood at **{row['p0_pct']:.2f} %**, "
+            f"{abs(row['distance_points']):.2f} points {side} it, which is about "
+            f"{abs(row['distance_count']) / 1000:,.0f} thousand persons "
+            f"{'too many' if missed else 'fewer'}."
+        )
+    released = progress[progress["p0_pct"].notna()]
+    last = released.iloc[-1]
+    if target.target_period <= progress["period"].max():
+        return (
+            f"Whether the target of {aim} was met is not known: no figure was published for that "
+            f"period. The last one, of {periods.written(last['period'])}, is "
+            f"{last['p0_pct']:.2f} %."
+        )
+    side = "above" if last["distance_points"] > 0 else "below"
+    return (
+        f"The target of {aim} lies ahead. The last release, of {periods.written(last['period'])}, "
+        f"is **{last['p0_pct']:.2f} %**, {abs(last['distance_points']):.2f} points {side} the "
+        f"straight path."
+    )
+
+
+def interim(targets: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """Interim targets on record between baseline and target: ``period, p0_pct``, sorted.
+
+    ``targets`` is the raw table ``poverty_targets``.
+    """
+    own = targets[(targets["region_code"] == target.region_code) & (targets["kind"] == "interim")]
+    between = (own["period"] > target.baseline_period) & (own["period"] < target.target_period)
+    return own.loc[between, ["period", "p0_pct"]].sort_values("period", ignore_index=True)
+
+
+def interim_verdict(progress: pd.DataFrame, interim: pd.DataFrame) -> str:
+    """A sentence on each interim target; empty if there is none."""
+    told = []
+    for goal in interim.itertuples():
+        aim = f"The interim target of {goal.p0_pct:.2f} % in {periods.written(goal.period)}"
+        row = at(progress, goal.period)
+        if row is None:
+            told.append(f"{aim} has no figure to be held against.")
+            continue
+        gap = row["p0_pct"] - goal.p0_pct
+        persons = abs(gap) / 100 * row["population_count"] / 1000
+        outcome = f"missed by {gap:.2f} points" if gap > 0 else f"met ({-gap:.2f} points below)"
+        told.append(
+            f"{aim} was {outcome}: poverty stood at {row['p0_pct']:.2f} %, "
+            f"about {persons:,.0f} thousand persons {'above' if gap > 0 else 'below'} it."
+        )
+    return " ".join(told)
+
+
+def break_sentence(progress: pd.DataFrame, before: str = "2019-09", after: str = "2020-03") -> str:
+    """What happened between two releases, by default at the pandemic; empty without figures."""
+    first, second = at(progress, before), at(progress, after)
+    if first is None or second is None:
+        return ""
+    change = second["p0_pct"] - first["p0_pct"]
+    verb = "rose" if change > 0 else "fell"
+    persons = (second["poor_count"] - first["poor_count"]) / 1000
+    return (
+        f"From {periods.written(before)} to {periods.written(after)}, when the pandemic began, P0 "
+        f"{verb} by {abs(change):.2f} points in one release ({persons:+,.0f} thousand persons)."
+    )
+
+
+def needed_error_sentence(progress: pd.DataFrame, target: Target) -> str:
+    """How large the unpublished standard error would have to be to explain the outcome."""
+    row = at(progress, target.target_period)
+    if row is None:
+        return "The outcome is not known yet, so that there is no distance to judge."
+    distance = abs(row["distance_points"])
+    return (
+        f"For the distance of {distance:.2f} points at the end to be sampling error at the usual 95 % "
+        f"level, the standard error of P0 would have to be {distance / 1.96:.2f} points, "
+        f"{distance / 1.96 / row['p0_pct']:.0%} of the rate itself."
+    )
+
+
+def distance_words(progress: pd.DataFrame) -> str:
+    """The smallest and the largest distance, for those who cannot see the figure."""
+    known = progress[progress["distance_points"].notna()]
+    low = known.loc[known["distance_points"].idxmin()]
+    high = known.loc[known["distance_points"].idxmax()]
+    return (
+        f"Smallest {low['distance_points']:+.2f} points in {periods.written(low['period'])}, "
+        f"largest {high['distance_points']:+.2f} points in {periods.written(high['period'])}."
+    )
+
+
+def draw_series(
+    axes: Axes,
+    series: pd.DataFrame,
+    column: str,
+    *,
+    scale: float = 1,
+    breaks: Sequence[tuple[str, str]] = (),
+    marks: Sequence[tuple[str, str]] = (),
+) -> None:
+    """A published semester series with its gaps shown.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    series
+        One region on the complete grid of periods: ``period`` and ``column``.
+    column
+        What to draw, divided by ``scale``.
+    breaks
+        First period and words of changes of frame, drawn as vertical lines; the line of the
+        series is broken there.
+    marks
+        First period and words of events, drawn as vertical lines only.
+    """
+    at_year = periods.decimal_year(series["period"])
+    values = series[column].astype("float64") / scale
+    segment = pd.Series(0, index=series.index)
+    for period, _ in breaks:
+        segment += series["period"] >= period
+    # NaN stays in each part, so that the line has a gap where there is no release.
+    for _, part in values.groupby(segment):
+        axes.plot(at_year[part.index], part, marker="o", markersize=3.2, color="C0", zorder=3)
+    for period, words in [*breaks, *marks]:
+        x = periods.decimal_year(period) - 0.25
+        axes.axvline(x, color="0.45", linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        axes.annotate(
+            words,
+            (x, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            fontsize=7,
+            color="0.3",
+        )
+    low, high = axes.get_ylim()
+    low -= 0.08 * (high - low)  # room for labels below the points
+    axes.set_ylim(low, high + 0.16 * (high - low))
+    missing = at_year[values.isna()]
+    axes.plot(
+        missing,
+        np.full(len(missing), low),
+        linestyle="none",
+        marker="x",
+        color="0.35",
+        markersize=5,
+        clip_on=False,
+        zorder=4,
+        label="no release",
+    )
+
+
+def draw_path(axes: Axes, target: Target, last: str, interim: pd.DataFrame) -> None:
+    """The straight path, the target and the interim targets, in percent."""
+    ends = pd.Series([target.baseline_period, target.target_period])
+    axes.plot(
+        periods.decimal_year(ends),
+        target.path_pct(ends),
+        color="C1",
+        linestyle="--",
+        label="straight path",
+        zorder=2,
+    )
+    kept = pd.Series([target.target_period, max(last, target.target_period)])
+    axes.plot(
+        periods.decimal_year(kept), target.path_pct(kept), color="C1", linestyle=":", linewidth=1
+    )
+    goals = pd.concat(
+        [interim, pd.DataFrame({"period": [target.target_period], "p0_pct": [target.target_pct]})]
+    )
+    axes.plot(
+        periods.decimal_year(goals["period"]),
+        goals["p0_pct"],
+        linestyle="none",
+        marker="D",
+        markersize=4.5,
+        color="C1",
+        label="target" if interim.empty else "target and interim target",
+        zorder=4,
+    )
+    for goal in goals.itertuples():
+        axes.annotate(
+            f"{goal.p0_pct:.2f}",
+            (periods.decimal_year(goal.period), goal.p0_pct),
+            xytext=(0, -11),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7.5,
+            color="C1",
+        )
+
+
+def draw_persons_path(axes: Axes, progress: pd.DataFrame) -> None:
+    """The number of poor that the path allows at each release, in thousands."""
+    axes.plot(
+        periods.decimal_year(progress["period"]),
+        progress["path_poor_count"] / 1000,
+        color="C1",
+        linestyle="--",
+        marker=".",
+        label="number on the path",
+        zorder=2,
+    )
+
+
+def label_points(
+    axes: Axes, progress: pd.DataFrame, column: str, at_periods: Sequence[str], scale: float = 1
+) -> None:
+    """The values of some periods and of the last release, written above their points."""
+    last = progress.loc[progress["p0_pct"].notna(), "period"].iloc[-1]
+    for period in dict.fromkeys([*at_periods, last]):
+        row = at(progress, period)
+        if row is not None:
+            value = row[column] / scale
+            axes.annotate(
+                f"{value:.2f}" if column.endswith("_pct") else f"{value:,.0f}",
+                (periods.decimal_year(period), value),
+                xytext=(5, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7.5,
+                fontweight="semibold",
+                color="C0",
+            )
+
+
+def draw_distance(progress: pd.DataFrame, target: Target) -> Figure:
+    """Bars of the distance to the path at every release: points above, thousand persons below."""
+    shown = progress[progress["period"] > target.baseline_period]
+    figure, rows = plt.subplots(2, 1, figsize=(6.3, 3.9), sharex=True)
+    x = np.arange(len(shown))
+    for axes, column, scale, words in (
+        (rows[0], "distance_points", 1, "Percentage points"),
+        (rows[1], "distance_count", 1000, "Thousand persons"),
+    ):
+        value = shown[column] / scale
+        colors = np.where(value > 0, "C1", "C0")
+        bars = axes.bar(x, value.fillna(0), color=colors, width=0.68)
+        places = 2 if scale == 1 else 0
+        labels = [f"{v:+.{places}f}".replace("-", "−") if pd.notna(v) else "n.r." for v in value]
+        axes.bar_label(bars, labels, fontsize=7, padding=1.5, color="0.25")
+        axes.axhline(0, color="0.3", linewidth=0.7)
+        axes.margins(y=0.16)
+        axes.set_ylabel(words)
+    rows[0].set_title("Above (+) or below (−) the path")
+    rows[1].set_xticks(x, [period.replace("-", "\n") for period in shown["period"]], fontsize=7)
+    figure.align_ylabels()
+    return figure
