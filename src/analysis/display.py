@@ -26,12 +26,14 @@ from matplotlib.transforms import Bbox
 from analysis import sources
 
 MISSING = "…"  # as in BPS tables: not available
+AS_PUBLISHED = -1  # for decimals: as many as the number has
 DPI = 200
 WIDTH_INCHES = 6.3  # text width of the report: figures drawn this wide keep their font sizes
 
 FONTS = Path(importlib.util.find_spec("font_source_sans_pro").submodule_search_locations[0], "files")
 for _style in ("Regular", "It", "Semibold", "Bold"):
     font_manager.fontManager.addfont(FONTS / f"SourceSansPro-{_style}.ttf")
+mpl.rcdefaults()  # not what a user's matplotlibrc says
 mpl.style.use("analysis.yearbook")
 
 
@@ -110,7 +112,8 @@ def show_table(
     headers
         Words for the column names.
     decimals
-        Decimal places per column; whole numbers (with thousands separators) without.
+        Decimal places per column, or `AS_PUBLISHED`; whole numbers (with thousands separators)
+        without.
     widths
         Shares of the text width per column; without, columns are as wide as they need.
     size_pt
@@ -157,7 +160,7 @@ def written(value: object, decimals: int = 0) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:,.{decimals}f}"
+    text = f"{value:,}" if decimals == AS_PUBLISHED else f"{value:,.{decimals}f}"
     # A rounded zero has no sign.
     return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
 
@@ -171,6 +174,7 @@ def source_line(source: Sequence[str]) -> str:
 def _whole_width(figure: Figure) -> Bbox:
     """All that is drawn, and never less than the figure's width: a tight box would change the
     size of the letters in the report."""
+    figure.draw_without_rendering()  # the layout is settled only when drawn
     drawn = figure.get_tightbbox(figure.canvas.get_renderer())
     width, margin = figure.get_figwidth(), 0.03
     return Bbox.from_extents(

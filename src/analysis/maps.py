@@ -29,7 +29,7 @@ class Class:
     hatch: str | None = None
 
 
-NOT_PUBLISHED = Class("not published", "#f4f4f4", "//////")
+NOT_PUBLISHED = Class("not published", "white", "//////")
 
 
 def choropleth(
@@ -102,7 +102,7 @@ def choropleth(
         for name, drawn in classes.items():
             own = rest[status[rest.index] == name]
             if len(own):
-                hatched = {"hatch": drawn.hatch, "edgecolor": "0.6"} if drawn.hatch else _BORDER
+                hatched = {"hatch": drawn.hatch, "edgecolor": "0.45"} if drawn.hatch else _BORDER
                 own.plot(ax=axes, facecolor=drawn.color, **{"linewidth": 0.25, **hatched})
 
     for name, drawn in classes.items():
@@ -121,6 +121,8 @@ def choropleth(
 
 def _limits(low: float, high: float, decimals: int, number: int) -> str:
     start = f"{low:,.{decimals}f}"
+    if low == high:
+        return start
     return f"{'over ' if number else ''}{start} – {high:,.{decimals}f}"
 
 
@@ -136,11 +138,11 @@ def _map(
     if not areas.attrs.get("source"):
         raise ValueError("the areas do not name their boundaries: set attrs['source']")
     islands = areas["kota_code"] == KEPULAUAN_SERIBU
-    figure = plt.figure(figsize=(6.3, 4.7), layout="none")
-    main = figure.add_axes((0.25, 0.0, 0.75, 0.94))
+    figure = plt.figure(figsize=(6.3, 3.6), layout="none")
+    main = figure.add_axes((0.27, 0.0, 0.73, 0.95))
     for axes, part, scale_km in (
         (main, areas[~islands], 5),
-        (figure.add_axes((0.0, 0.45, 0.235, 0.45)), areas[islands], 10),
+        (figure.add_axes((0.0, 0.45, 0.24, 0.43)), areas[islands], 10),
     ):
         fill(axes, part)
         if axes is main:
@@ -170,7 +172,7 @@ def _map(
         handleheight=1.1,
         labelspacing=0.35,
     )
-    figure.text(0.0, 0.955, title, fontsize=10, fontweight="semibold")
+    figure.text(0.0, 0.96, title, fontsize=10, fontweight="semibold")
     figure.text(
         1.0, 0.005, f"Boundaries: {areas.attrs['source']}", fontsize=6.8, color="0.35", ha="right", va="bottom"
     )

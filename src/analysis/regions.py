@@ -224,9 +224,12 @@ def kota() -> gpd.GeoDataFrame:
 
 
 def boundary_file() -> Path:
-    """The boundary file in use: the one named by ``BOUNDARIES``, or the installed GADM 4.1."""
+    """The boundary file in use: the one named by ``BOUNDARIES``, or the installed GADM 4.1.
+
+    A relative path counts from the project's folder.
+    """
     named = os.environ.get("BOUNDARIES")
-    return Path(named) if named else sources.record("gadm41").file
+    return paths.ROOT / Path(named).expanduser() if named else sources.record("gadm41").file
 
 
 def read_boundaries(path: Path | None = None) -> gpd.GeoDataFrame:

@@ -162,7 +162,7 @@ def _to_typst(
         reason = " ".join(done.stderr.split())
         raise ReportError(f"{paths.shown(notebook)} cannot be made into a report: {reason}")
     # pandoc's writer centres every table; there is no option for it.
-    return done.stdout.replace("align(center)[#table(", "align(left)[#table(")
+    return re.sub(r"^  align\(center\)\[", "  align(left)[", done.stdout, flags=re.MULTILINE)
 
 
 def _escaped(text: str) -> str:

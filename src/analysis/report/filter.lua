@@ -3,7 +3,7 @@
 -- Every output is a Div with one alternative per MIME type. Kept is Markdown (text, tables) or an
 -- image with its metadata (figures); code, streams, HTML and plain text are dropped.
 
-local READ = "markdown+fenced_divs+pipe_tables+table_captions+table_attributes"
+local READ = "markdown+citations+fenced_divs+pipe_tables+table_captions+table_attributes"
 
 local function has_class(div, class)
   return div.classes:includes(class)
@@ -67,7 +67,9 @@ local function output(div)
   if image then
     return figure(image)
   elseif markdown then
-    return tables(pandoc.read(markdown, READ .. "+citations").blocks)
+    -- Wide lines must not make pandoc divide the text width evenly among the columns.
+    local options = pandoc.ReaderOptions({ columns = 100000 })
+    return tables(pandoc.read(markdown, READ, options).blocks)
   end
   return {}
 end

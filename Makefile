@@ -1,0 +1,172 @@
+# Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
+#
+# The rules below are the dependency graph:
+#   raw files and boundaries -> 01..03 (tables) -> 11..13 (reports) -> PDF
+# A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
+
+PYTHON ?= python3
+VENV ?= .venv
+BUILD ?= build
+PROCESSED ?= data/processed
+BOUNDARIES ?=
+
+BIN := $(abspath $(VENV))/bin
+RUN := $(BIN)/python -m analysis.runner
+REPORT := $(BIN)/python -m analysis.report
+REGIONS := $(BIN)/python -m analysis.regions
+NPM_FOLDER := data/raw/boundaries
+
+export BOUNDARIES
+export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
+export JUPYTER_PREFER_ENV_PATH := 1
+export IPYTHONDIR := $(abspath $(BUILD))/ipython
+export PATH := $(BIN):$(PATH)
+
+CLEANING := 01_regions 02_poverty_series 03_slums
+REPORTS := 11_target 12_slum_map 13_kelurahan_atlas
+NOTEBOOKS := $(CLEANING) $(REPORTS)
+
+# What each notebook writes, and which sources (records of data/raw/sources.yml) it reads.
+TABLES_01_regions := kelurahan
+TABLES_02_poverty_series := poverty_semester kota_poverty
+TABLES_03_slums := slum_rw slum_kelurahan slum_counts
+SOURCES_01_regions := kelurahan_population_2024 kelurahan_rw
+SOURCES_02_poverty_series := dki_poverty_semester province_poverty dki_kota_poverty release_dates provinces kelurahan_population_2024
+SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
+SOURCES_11_target := poverty_targets
+SOURCES_12_slum_map :=
+SOURCES_13_kelurahan_atlas :=
+
+ENV := $(VENV)/.installed
+NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
+BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
+LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle)
+REPORT_LIBRARY := $(wildcard src/analysis/report/*)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SECONDEXPANSION:
+.PHONY: help reports test lab notebooks tables boundaries check-raw format lint bench previews lock clean run-tests FORCE
+# No implicit rules: a no-op run is faster, and nothing surprises.
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+
+help: ## this list
+	@echo "The two commands, each on its own in a fresh clone:"
+	@echo "  make reports     set up what is needed and write the PDF reports into reports/"
+	@echo "  make test        set up what is needed and run all tests"
+	@echo "The rest:"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | grep -v -E 'make (reports|test)\b' | expand -t 19
+	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)  VENV=path"
+
+reports: $(REPORTS:%=reports/%.pdf) ## the PDF reports
+	@echo "reports are up to date: $^"
+
+# ---- set-up ---------------------------------------------------------------------------------
+
+$(ENV): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1):" \
+	    "name another, for instance 'make $(MAKECMDGOALS) PYTHON=python3.12'" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; a few minutes, about 1.6 GB) ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make an environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e . \
+	  || { rm -rf $(VENV); \
+	  echo "The packages could not be installed (see above): check the network and the disk, then run make again" >&2; exit 1; }
+	@touch $@
+
+$(NPM): $(NPM_FOLDER)/package.json $(NPM_FOLDER)/package-lock.json $(NPM_FOLDER)/.npmrc | $(ENV)
+	@echo "Installing boundaries and codes (npm, about 80 MB) ..."
+	@cd $(NPM_FOLDER) && npm ci --no-audit --no-fund --loglevel=error \
+	  || { echo "The boundaries could not be installed (see above): check the network and the disk, then run make again" >&2; exit 1; }
+	@touch $@
+
+# The records of sources.yml, one file each, so that a changed record reruns only what reads it.
+$(BUILD)/sources/.split: data/raw/sources.yml src/analysis/sources.py $(ENV)
+	@$(BIN)/python -m analysis.sources split $(@D)
+	@touch $@
+$(BUILD)/sources/%.txt: $(BUILD)/sources/.split
+	@test -e $@ || { echo "the Makefile names a source that sources.yml does not have: $*" >&2; exit 1; }
+
+# Another BOUNDARIES= is another input, and so is another content of that file.
+$(BUILD)/boundaries.txt: FORCE
+	@mkdir -p $(@D); { test ! -f "$$BOUNDARIES" || cksum "$$BOUNDARIES"; echo "$$BOUNDARIES"; } > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+FORCE:
+
+raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml))
+inputs = $(foreach source,$(SOURCES_$(1)),$(BUILD)/sources/$(source).txt $(call raw,$(source)))
+
+$(BOUNDARY_TABLE): $(NPM) $(BUILD)/boundaries.txt src/analysis/regions.py src/analysis/sources.py \
+    $(BUILD)/sources/gadm41.txt $(BUILD)/sources/kelurahan_population_2024.txt $(call raw,kelurahan_population_2024)
+	@$(REGIONS)
+
+boundaries: $(BOUNDARY_TABLE) ## install, repair and code the boundaries
+
+# ---- notebooks and reports ------------------------------------------------------------------
+
+# A notebook whose tables were deleted runs again.
+missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
+written = $(foreach table,$(TABLES_$(1)),$(PROCESSED)/$(table).parquet)
+
+$(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(BOUNDARY_TABLE) $(ENV) \
+    $$(call inputs,$$*) $$(call missing,$$(call written,$$*))
+	@$(RUN) $< --output $@
+$(BUILD)/03_slums.ipynb: $(BUILD)/01_regions.ipynb
+
+$(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
+	@$(RUN) $< --output $@
+$(BUILD)/11_target.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
+$(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
+
+reports/%.pdf: $(BUILD)/%.ipynb $(REPORT_LIBRARY)
+	@$(REPORT) $< $@
+
+reports/previews/%.png: $(BUILD)/%.ipynb $(REPORT_LIBRARY)
+	@mkdir -p $(@D)
+	@$(REPORT) $< $@
+
+tables: $(CLEANING:%=$(BUILD)/%.ipynb) ## the processed tables (data/processed)
+
+notebooks: $(NOTEBOOKS:%=$(BUILD)/%.ipynb) ## execute all notebooks and write their outputs into notebooks/
+	@for name in $(NOTEBOOKS); do $(RUN) notebooks/$$name.ipynb --in-place || exit 1; done
+
+previews: $(REPORTS:%=reports/previews/%.png) ## the pictures of the README
+
+# ---- work -----------------------------------------------------------------------------------
+
+# The tests have tables of their own, from the installed boundaries whatever BOUNDARIES says.
+TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES=
+test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
+	@$(TEST_MAKE) tables
+	@$(TEST_MAKE) run-tests
+run-tests:
+	@$(BIN)/python -m pytest --nbval
+
+lab: $(ENV) $(BOUNDARY_TABLE) tables ## JupyterLab in the project's environment
+	@$(BIN)/jupyter lab --notebook-dir=.
+
+check-raw: $(ENV) ## verify every raw file against its record in data/raw/sources.yml
+	@$(BIN)/python -m analysis.sources
+
+format: $(ENV) ## format code and notebooks
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+lint: $(ENV) ## check the format and look for mistakes, changing nothing
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+bench: $(ENV) ## measure set-up, reports and tests (see benchmarks/)
+	@$(BIN)/python benchmarks/build.py
+
+lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)
+	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --quiet -o requirements.lock
+
+clean: ## remove what was built; the environment and the installed boundaries stay
+	@rm -rf build reports/*.pdf data/processed/*.parquet

@@ -1,0 +1,64 @@
+import pandas as pd
+import pytest
+
+from analysis import poverty, regions, sources
+
+
+@pytest.fixture(scope="module")
+def raw():
+    names = ("dki_poverty_semester", "province_poverty", "release_dates")
+    return [sources.read(name) for name in names]
+
+
+@pytest.fixture(scope="module")
+def series(raw):
+    return poverty.semester_series(*raw, regions.provinces())
+
+
+def test_the_grid_is_complete(series):
+    sizes = series.groupby("region_code").size()
+    assert len(sizes) == 39 and set(sizes) == {32}
+
+
+def test_jakarta_is_taken_from_its_own_table(series):
+    row = series[(series["region_code"] == "31") & (series["period"] == "2017-09")].iloc[0]
+    assert row["p0_pct"] == 3.78
+    assert row["poor_count"] == 393_130  # persons, from 393.13 thousand
+    assert row["poverty_line_rp"] == 578_247
+    assert row["date_published"] == "2018-01-02"
+    assert row["region"] == "DKI Jakarta"
+
+
+def test_cells_noted_as_wrong_are_withheld(series):
+    indonesia = series[series["region_code"] == "00"].set_index("period")
+    assert indonesia.loc["2018-03", "status"] == poverty.WITHHELD
+    assert pd.isna(indonesia.loc["2018-03", "p0_pct"])
+    assert pd.isna(indonesia.loc["2022-03", "poverty_line_rp"])
+    assert indonesia.loc["2022-03", "status"] == poverty.PUBLISHED  # its P0 is right
+
+
+def test_a_province_that_did_not_exist_has_nothing(series):
+    north = series[(series["region_code"] == "65") & (series["period"] < "2015-03")]
+    assert north["p0_pct"].isna().all() and (north["status"] == poverty.NOT_PUBLISHED).all()
+
+
+def test_kota_grid_is_complete_and_empty_where_nothing_was_published():
+    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
+    assert len(kota) == 9 * 6
+    assert kota[kota["period"] == "2018-03"]["p0_pct"].isna().all()
+    march = poverty.of_period(kota, "2024-03").set_index("kota_code")
+    assert march.loc["3175", "p0_pct"] == 6.44 and march.loc["3175", "poor_count"] == 120_510
+
+
+def test_a_period_without_kota_figures_lists_those_with():
+    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
+    with pytest.raises(poverty.PovertyError, match="2018-03.*there are: 2017-03, .*2024-03"):
+        poverty.of_period(kota, "2018-03")
+
+
+def test_implied_population_and_its_bounds():
+    implied = poverty.implied_population(pd.Series([393_130]), pd.Series([3.78]))
+    assert implied["population_count"][0] == pytest.approx(10_400_265, abs=1)
+    assert implied["population_low_count"][0] < 10_400_265 < implied["population_high_count"][0]
+    width = implied["population_high_count"][0] / implied["population_low_count"][0] - 1
+    assert width == pytest.approx(0.0027, abs=0.0002)
