@@ -31,7 +31,7 @@ TABLES_01_regions := kelurahan
 TABLES_02_poverty_series := poverty_semester kota_poverty
 TABLES_03_slums := slum_rw slum_kelurahan slum_counts
 SOURCES_01_regions := kelurahan_population_2024 kelurahan_rw
-SOURCES_02_poverty_series := dki_poverty_semester province_poverty dki_kota_poverty release_dates provinces kelurahan_population_2024
+SOURCES_02_poverty_series := dki_poverty_semester province_poverty dki_kota_poverty release_dates provinces
 SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
 SOURCES_11_target := poverty_targets
 SOURCES_12_slum_map :=
@@ -113,10 +113,11 @@ boundaries: $(BOUNDARY_TABLE) ## install, repair and code the boundaries
 missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 written = $(foreach table,$(TABLES_$(1)),$(PROCESSED)/$(table).parquet)
 
-$(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(BOUNDARY_TABLE) $(ENV) \
+$(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) \
     $$(call inputs,$$*) $$(call missing,$$(call written,$$*))
 	@$(RUN) $< --output $@
-$(BUILD)/03_slums.ipynb: $(BUILD)/01_regions.ipynb
+$(BUILD)/01_regions.ipynb: $(BOUNDARY_TABLE)
+$(BUILD)/03_slums.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@

@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,6 +10,15 @@ import pytest
 from analysis import paths, sources
 
 SHARED = paths.ROOT.parent / "shared"
+
+
+def makefile_lists(variable: str) -> dict[str, list[str]]:
+    """The words of the Makefile's lists ``VARIABLE_notebook := ...``, by notebook."""
+    makefile = (paths.ROOT / "Makefile").read_text()
+    return {
+        name: words.split()
+        for name, words in re.findall(rf"^{variable}_(\w+) :=(.*)$", makefile, re.MULTILINE)
+    }
 
 
 @pytest.fixture(scope="session")

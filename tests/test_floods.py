@@ -14,7 +14,12 @@ def test_share_bounds_and_status():
         }
     )
     table = floods.rw_share(areas)
-    assert list(table["status"]) == [floods.KNOWN, floods.KNOWN, floods.MOSTLY_UNKNOWN, floods.NOT_COVERED]
+    assert list(table["status"]) == [
+        floods.KNOWN,
+        floods.KNOWN,
+        floods.MOSTLY_UNKNOWN,
+        floods.NOT_COVERED,
+    ]
     np.testing.assert_allclose(table["flood_prone_share_pct"], [40, 37.5, np.nan, np.nan])
     np.testing.assert_allclose(table["flood_prone_low_pct"], [40, 30, 0, np.nan])
     np.testing.assert_allclose(table["flood_prone_high_pct"], [40, 50, 100, np.nan])

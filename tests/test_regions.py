@@ -154,9 +154,9 @@ def other_file(boundaries, tmp_path):
     """A boundary file as a user may have it: BIG's column of Kemendagri codes, degrees."""
 
     def write(table: gpd.GeoDataFrame, name: str = "mine.gpkg") -> Path:
-        table[["kemendagri_code", "geometry"]].rename(
-            columns={"kemendagri_code": "KDEPUM"}
-        ).to_crs(4326).to_file(tmp_path / name)
+        table[["kemendagri_code", "geometry"]].rename(columns={"kemendagri_code": "KDEPUM"}).to_crs(
+            4326
+        ).to_file(tmp_path / name)
         return tmp_path / name
 
     return write
@@ -229,4 +229,9 @@ def test_nothing_of_the_boundaries_is_in_git():
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=paths.ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not [name for name in tracked if "node_modules" in name or name.endswith((".parquet", ".geojson", ".gpkg", ".shp", ".svg"))]
+    assert not [
+        name
+        for name in tracked
+        if "node_modules" in name
+        or name.endswith((".parquet", ".geojson", ".gpkg", ".shp", ".svg"))
+    ]

@@ -62,7 +62,9 @@ def test_the_interim_target_was_missed_by_a_hair(progress):
 
 
 def test_the_break_of_the_pandemic(progress):
-    assert "rose by 1.11 points in one release (+119 thousand persons)" in target.break_sentence(progress)
+    assert "rose by 1.11 points in one release (+119 thousand persons)" in target.break_sentence(
+        progress
+    )
 
 
 def test_a_target_that_was_met(series):

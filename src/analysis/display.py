@@ -30,7 +30,9 @@ AS_PUBLISHED = -1  # for decimals: as many as the number has
 DPI = 200
 WIDTH_INCHES = 6.3  # text width of the report: figures drawn this wide keep their font sizes
 
-FONTS = Path(importlib.util.find_spec("font_source_sans_pro").submodule_search_locations[0], "files")
+FONTS = Path(
+    importlib.util.find_spec("font_source_sans_pro").submodule_search_locations[0], "files"
+)
 for _style in ("Regular", "It", "Semibold", "Bold"):
     font_manager.fontManager.addfont(FONTS / f"SourceSansPro-{_style}.ttf")
 mpl.rcdefaults()  # not what a user's matplotlibrc says
@@ -61,10 +63,19 @@ def show_figure(
         Identifiers of records in sources.yml.
     note
         What a reader must know before quoting the figure; drawn above the source.
+
+    Raises
+    ------
+    ValueError
+        Caption or alternative text is empty, or the label does not begin with ``fig-``.
     """
+    if not caption.strip() or not alt.strip() or not label.startswith("fig-"):
+        raise ValueError(f"a figure needs a caption, an alt text and a label 'fig-...' ({label!r})")
     line = source_line(source)
     lines = [*_wrapped(note), *_wrapped(line)]
-    figure.text(0.005, -0.01, "\n".join(lines), fontsize=6.8, color="0.35", va="top", linespacing=1.3)
+    figure.text(
+        0.005, -0.01, "\n".join(lines), fontsize=6.8, color="0.35", va="top", linespacing=1.3
+    )
     buffer = io.BytesIO()
     figure.savefig(
         buffer,

@@ -82,7 +82,9 @@ def choropleth(
     style = pd.Series([mpl.colors.to_hex(colors[i]) for i in number], index=areas.index)
     lows = [values.min() if values.min() < breaks[0] else 0, *breaks[:-1]]
     handles = [
-        Patch(facecolor=color, edgecolor="0.6", linewidth=0.3, label=_limits(low, high, decimals, i))
+        Patch(
+            facecolor=color, edgecolor="0.6", linewidth=0.3, label=_limits(low, high, decimals, i)
+        )
         for i, (low, high, color) in enumerate(zip(lows, breaks, colors, strict=True))
     ]
     status = areas["status"] if classes else pd.Series("", index=areas.index)
@@ -174,7 +176,13 @@ def _map(
     )
     figure.text(0.0, 0.96, title, fontsize=10, fontweight="semibold")
     figure.text(
-        1.0, 0.005, f"Boundaries: {areas.attrs['source']}", fontsize=6.8, color="0.35", ha="right", va="bottom"
+        1.0,
+        0.005,
+        f"Boundaries: {areas.attrs['source']}",
+        fontsize=6.8,
+        color="0.35",
+        ha="right",
+        va="bottom",
     )
     return figure
 

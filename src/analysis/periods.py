@@ -12,7 +12,9 @@ import pandas as pd
 def check(period: str) -> str:
     """The period itself; raises ValueError unless it is a March or a September of a year."""
     if not re.fullmatch(r"\d{4}-(03|09)", str(period)):
-        raise ValueError(f"{period!r} is no reference period: write March as 2017-03, September as 2017-09")
+        raise ValueError(
+            f"{period!r} is no reference period: write March as 2017-03, September as 2017-09"
+        )
     return period
 
 

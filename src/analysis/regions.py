@@ -150,8 +150,7 @@ def match(names: Iterable[str], kota: str | Iterable[str]) -> pd.Series:
         raise RegionError(f"{len(names)} names but {len(kota)} kota: give one kota, or one each")
     kota_codes = {name: kota_code(name) for name in dict.fromkeys(kota)}
     known = {
-        (row.kota_code, _letters(row.kelurahan)): row.kelurahan_code
-        for row in areas().itertuples()
+        (row.kota_code, _letters(row.kelurahan)): row.kelurahan_code for row in areas().itertuples()
     }
     codes, unknown = [], {}
     for name, kota_name in zip(names, kota, strict=True):
@@ -283,7 +282,9 @@ def repair(polygons: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     Overlaps go to the neighbour with the longest shared border, gaps up to 200 m wide are
     closed (`shapely.coverage_clean`, GEOS 3.14).
     """
-    clean = shapely.coverage_clean(shapely.make_valid(polygons.geometry.values), gap_width=_GAP_WIDTH)
+    clean = shapely.coverage_clean(
+        shapely.make_valid(polygons.geometry.values), gap_width=_GAP_WIDTH
+    )
     return polygons.set_geometry(gpd.GeoSeries(clean, index=polygons.index, crs=polygons.crs))
 
 
@@ -315,8 +316,8 @@ def build_boundaries(path: Path | None = None) -> gpd.GeoDataFrame:
     area_km2 = polygons.area / 1e6
     if not _AREA_KM2[0] < area_km2.sum() < _AREA_KM2[1] or (area_km2 <= 0).any():
         raise RegionError(
-            f"boundary file {paths.shown(path)}: the kelurahan cover {area_km2.sum():,.1f} km2, but "
-            f"DKI Jakarta has 662: check its coordinate system, and that the sea is not in it"
+            f"boundary file {paths.shown(path)}: the kelurahan cover {area_km2.sum():,.1f} km2, "
+            f"but DKI Jakarta has 662: check its coordinate system, and that the sea is not in it"
         )
     if not shapely.coverage_is_valid(polygons.geometry.values):
         raise RegionError(
@@ -362,7 +363,9 @@ def _compare_codes(codes: pd.Series, shown: str, cure: str) -> None:
         return
     parts = [f"boundary file {shown} has {len(codes)} kelurahan instead of {len(listed)}"]
     if len(missing):
-        names = [f"{row.kelurahan} {row.Index} ({row.kota})" for row in missing.head(5).itertuples()]
+        names = [
+            f"{row.kelurahan} {row.Index} ({row.kota})" for row in missing.head(5).itertuples()
+        ]
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         parts.append(f"missing: {', '.join(names)}{more}")
     if unknown:

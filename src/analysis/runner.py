@@ -151,8 +151,9 @@ def checked(values: dict[str, Any], defaults: dict[str, Any], notebook: Path) ->
         if default is not None and type(value) is not type(default):
             hint = f": quote it ('{value}')" if isinstance(default, str) else ""
             raise RunError(
-                f"{paths.shown(notebook)}: parameter {name} must be {_KINDS[type(default)]} like "
-                f"{default!r}, but {value!r} is {_KINDS.get(type(value), type(value).__name__)}{hint}"
+                f"{paths.shown(notebook)}: parameter {name} must be {_KINDS[type(default)]} "
+                f"like {default!r}, but {value!r} is "
+                f"{_KINDS.get(type(value), type(value).__name__)}{hint}"
             )
         result[name] = value
     return result
@@ -200,8 +201,11 @@ def _execute(
             temporary,
             parameters=parameters,
             kernel_name=KERNEL,
+            language="python",
             cwd=notebook.parent,
-            progress_bar={"desc": notebook.stem, "unit": "cell", "leave": True} if progress else False,
+            progress_bar={"desc": notebook.stem, "unit": "cell", "leave": True}
+            if progress
+            else False,
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
             # No port to be taken by a parallel run, and no warning about one.
@@ -280,7 +284,9 @@ def main(arguments: list[str] | None = None) -> int:
         help="a parameter of the notebook; may be given several times",
     )
     parser.add_argument("-f", "--file", type=Path, help="parameters in a YAML file (NAME: VALUE)")
-    parser.add_argument("--in-place", action="store_true", help="write the notebook itself, no record")
+    parser.add_argument(
+        "--in-place", action="store_true", help="write the notebook itself, no record"
+    )
     parser.add_argument("--pdf", type=Path, help="also write the report to this PDF")
     options = parser.parse_args(arguments)
     try:
@@ -292,14 +298,11 @@ def main(arguments: list[str] | None = None) -> int:
         output = output or folder / options.notebook.name
         run(options.notebook, output, values, record=not options.in_place)
         if options.pdf:
-            from analysis import report
+            from analysis import report  # heavy, and not needed for a run alone
 
-            report.build(output, options.pdf)
+            return report.main([str(output), str(options.pdf)])
     except RunError as error:
         print(f"run: {error}", file=sys.stderr)
-        return 1
-    except ValueError as error:  # of the report
-        print(f"report: {_one_line(error)}", file=sys.stderr)
         return 1
     except OSError as error:
         print(f"run: {error.strerror}: {error.filename}", file=sys.stderr)

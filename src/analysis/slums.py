@@ -67,7 +67,8 @@ def clean_list(raw: pd.DataFrame, boundaries: gpd.GeoDataFrame) -> pd.DataFrame:
     twice = table[table.duplicated(["kelurahan_code", "rw"])]
     if len(twice):
         raise SlumError(
-            "listed twice: " + ", ".join(f"{r.kelurahan_code} RW {r.rw}" for r in twice.itertuples())
+            "listed twice: "
+            + ", ".join(f"{r.kelurahan_code} RW {r.rw}" for r in twice.itertuples())
         )
     return table.sort_values(["kelurahan_code", "rw"]).reset_index(drop=True)
 
@@ -88,13 +89,18 @@ def by_kelurahan(listed: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row per kelurahan: ``kelurahan_code, kota_code, status`` (listed, none listed, not
         published), ``slum_rw_listed_count, slum_rw_share_pct`` (of the RW of 2012-2014) and
-        ``slum_ha`` (area of the listed RW, without those whose area is implausible). The last three are missing unless the status is
-        listed: an incomplete list gives lower bounds where it lists, and nothing where not.
+        ``slum_ha`` (area of the listed RW, without those whose area is implausible). The last
+        three are missing unless the status is listed: an incomplete list gives lower bounds
+        where it lists, and nothing where not.
     """
     area_ha = listed["area_ha"].where(listed["area_plausible"])
-    sums = listed.assign(area_ha=area_ha).groupby("kelurahan_code").agg(
-        slum_rw_listed_count=("rw", "nunique"),
-        slum_ha=("area_ha", lambda own: own.sum(min_count=1)),
+    sums = (
+        listed.assign(area_ha=area_ha)
+        .groupby("kelurahan_code")
+        .agg(
+            slum_rw_listed_count=("rw", "nunique"),
+            slum_ha=("area_ha", lambda own: own.sum(min_count=1)),
+        )
     )
     table = areas[["kelurahan_code", "kota_code", "rw_count"]].merge(
         sums, on="kelurahan_code", how="left", validate="1:1"
@@ -119,7 +125,9 @@ def count_series(counts: pd.DataFrame) -> pd.DataFrame:
     """
     own = counts[counts["rw_count"].notna()]
     total = own[own["kategori"] == "total"]
-    parts = own[own["kategori"] != "total"].groupby(["year", "area"], as_index=False)["rw_count"].sum()
+    parts = (
+        own[own["kategori"] != "total"].groupby(["year", "area"], as_index=False)["rw_count"].sum()
+    )
     keys = total.set_index(["year", "area"]).index
     parts = parts[~parts.set_index(["year", "area"]).index.isin(keys)]
     series = pd.concat([total, parts], ignore_index=True)
@@ -141,7 +149,9 @@ def count_series(counts: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def completeness(by_kelurahan: pd.DataFrame, series: pd.DataFrame, kota: dict[str, str]) -> pd.DataFrame:
+def completeness(
+    by_kelurahan: pd.DataFrame, series: pd.DataFrame, kota: dict[str, str]
+) -> pd.DataFrame:
     """The list against every published total of each kota.
 
     Parameters

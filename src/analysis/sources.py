@@ -146,7 +146,9 @@ def check() -> list[str]:
         index = next(iter(error.absolute_path), None)
         name = listed[index].get("id", f"number {index}") if isinstance(index, int) else "the list"
         field = ".".join(str(part) for part in list(error.absolute_path)[1:])
-        problems.append(f"sources.yml, record {name}{', ' + field if field else ''}: {error.message}")
+        problems.append(
+            f"sources.yml, record {name}{', ' + field if field else ''}: {error.message}"
+        )
     if problems:
         return problems
     identifiers = [entry["id"] for entry in listed]
@@ -165,7 +167,9 @@ def check() -> list[str]:
 
 def _problem(source: Source) -> str | None:
     shown = paths.shown(source.file)
-    cure = "run 'make boundaries'" if source.installed else f"restore it with 'git checkout {shown}'"
+    cure = (
+        "run 'make boundaries'" if source.installed else f"restore it with 'git checkout {shown}'"
+    )
     if not source.file.is_file():
         return f"{shown} is missing: {cure}"
     size, found = source.file.stat().st_size, provenance.sha256(source.file)

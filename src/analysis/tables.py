@@ -24,7 +24,9 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
     "kelurahan": pa.DataFrameSchema(
         _KELURAHAN
         | {
-            "kemendagri_code": pa.Column(str, pa.Check.str_matches(r"^31(\.\d\d){2}\.\d{4}$"), unique=True),
+            "kemendagri_code": pa.Column(
+                str, pa.Check.str_matches(r"^31(\.\d\d){2}\.\d{4}$"), unique=True
+            ),
             "kelurahan": pa.Column(str),
             "kecamatan_code": pa.Column(str, pa.Check.str_matches(r"^31\d{5}$")),
             "kecamatan": pa.Column(str),
@@ -57,11 +59,15 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "period": _PERIOD,
             "p0_pct": pa.Column(float, pa.Check.in_range(0.5, 50), nullable=True),
             "poor_count": pa.Column("Int64", pa.Check.in_range(1_000, 40_000_000), nullable=True),
-            "poverty_line_rp": pa.Column(float, pa.Check.in_range(100_000, 2_000_000), nullable=True),
+            "poverty_line_rp": pa.Column(
+                float, pa.Check.in_range(100_000, 2_000_000), nullable=True
+            ),
             "p1_pct": pa.Column(float, pa.Check.in_range(0, 20), nullable=True),
             "p2_pct": pa.Column(float, pa.Check.in_range(0, 10), nullable=True),
             "gini": pa.Column(float, pa.Check.in_range(0.1, 0.7), nullable=True),
-            "date_published": pa.Column(str, pa.Check.str_matches(r"^\d{4}-\d\d-\d\d$"), nullable=True),
+            "date_published": pa.Column(
+                str, pa.Check.str_matches(r"^\d{4}-\d\d-\d\d$"), nullable=True
+            ),
             "status": pa.Column(
                 str, pa.Check.isin([poverty.PUBLISHED, poverty.NOT_PUBLISHED, poverty.WITHHELD])
             ),
@@ -70,7 +76,7 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
         unique=["region_code", "period"],
         checks=[
             pa.Check(
-                lambda t: ((t["status"] == poverty.PUBLISHED) == t["p0_pct"].notna()),
+                lambda t: (t["status"] == poverty.PUBLISHED) == t["p0_pct"].notna(),
                 error="status contradicts p0_pct",
             )
         ],
@@ -83,7 +89,9 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "kota": pa.Column(str, pa.Check.isin(list(regions.KOTA.values()))),
             "p0_pct": pa.Column(float, pa.Check.in_range(0.5, 50), nullable=True),
             "poor_count": pa.Column("Int64", pa.Check.in_range(1_000, 500_000), nullable=True),
-            "poverty_line_rp": pa.Column(float, pa.Check.in_range(100_000, 2_000_000), nullable=True),
+            "poverty_line_rp": pa.Column(
+                float, pa.Check.in_range(100_000, 2_000_000), nullable=True
+            ),
             "source": pa.Column(str, nullable=True),
         },
         unique=["period", "kota_code"],
@@ -140,7 +148,7 @@ class TableError(ValueError):
 
 
 def check(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The table itself, if it fits its schema.
+    """The table itself (with a plain index), if it fits its schema.
 
     Raises
     ------
@@ -148,14 +156,16 @@ def check(name: str, table: pd.DataFrame) -> pd.DataFrame:
         It does not; the message lists the first violations.
     """
     try:
-        return _SCHEMAS[name].validate(table, lazy=True)
+        return _SCHEMAS[name].validate(table.reset_index(drop=True), lazy=True)
     except pa.errors.SchemaErrors as errors:
         first = [
             f"{case.column or 'table'}: {case.check} ({case.failure_case})"
             for case in errors.failure_cases.head(3).itertuples()
         ]
         more = f" and {len(errors.failure_cases) - 3} more" if len(errors.failure_cases) > 3 else ""
-        raise TableError(f"table {name} does not fit its schema: {'; '.join(first)}{more}") from None
+        raise TableError(
+            f"table {name} does not fit its schema: {'; '.join(first)}{more}"
+        ) from None
 
 
 def write(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +178,7 @@ def write(name: str, table: pd.DataFrame) -> pd.DataFrame:
     TableError
         See `check`; an earlier file stays as it was.
     """
-    table = check(name, table).copy()
+    table = check(name, table)
     table.attrs = {"sources": provenance.sources_read()}
     target = paths.processed() / f"{name}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -211,8 +211,8 @@ def needed_error_sentence(progress: pd.DataFrame, target: Target) -> str:
         return "The outcome is not known yet, so that there is no distance to judge."
     distance = abs(row["distance_points"])
     return (
-        f"For the distance of {distance:.2f} points at the end to be sampling error at the usual 95 % "
-        f"level, the standard error of P0 would have to be {distance / 1.96:.2f} points, "
+        f"For the distance of {distance:.2f} points at the end to be sampling error at the usual "
+        f"95 % level, the standard error of P0 would have to be {distance / 1.96:.2f} points, "
         f"{distance / 1.96 / row['p0_pct']:.0%} of the rate itself."
     )
 

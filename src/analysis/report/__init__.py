@@ -116,7 +116,7 @@ def _append_record(book: dict, run: dict) -> None:
     checksums = [f"| `{path}` | `{sha256[:16]}` |" for path, sha256 in run["code"].items()]
     checksums += [f"| `{read['path']}` | `{read['sha256'][:16]}` |" for read in run["reads"]]
     blocks += [
-        '```{=typst}\n#pagebreak(weak: true)\n```',
+        "```{=typst}\n#pagebreak(weak: true)\n```",
         "## How this report was made",
         f"Notebook `{run['notebook']}`, project version {run['version']}. The same inputs give the "
         f"same report, byte for byte.",
@@ -133,9 +133,7 @@ def _text(source: str | list[str]) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _to_typst(
-    book: dict, variables: dict[str, str], folder: Path, notebook: Path
-) -> str:
+def _to_typst(book: dict, variables: dict[str, str], folder: Path, notebook: Path) -> str:
     copy = folder / "report.ipynb"
     copy.write_text(json.dumps(book), encoding="utf-8")
     command = [
@@ -183,7 +181,9 @@ def _compile(text: str, output: Path, folder: Path, notebook: Path) -> None:
         )
     except typst.TypstError as error:
         reason = " ".join(str(error).split())
-        raise ReportError(f"{paths.shown(notebook)} cannot be made into a report: {reason}") from None
+        raise ReportError(
+            f"{paths.shown(notebook)} cannot be made into a report: {reason}"
+        ) from None
     first = made[0] if isinstance(made, list) else made
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:

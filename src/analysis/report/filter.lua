@@ -22,7 +22,8 @@ end
 local function figure(image)
   local given = image.attributes
   for _, name in ipairs({ "caption", "alt", "label" }) do
-    if not given[name] or given[name] == "" then
+    -- The reader turns an empty string into two quotation marks.
+    if not given[name] or given[name] == "" or given[name] == '""' then
       error("a figure has no " .. name .. ": make it with analysis.display.show_figure")
     end
   end
@@ -93,16 +94,24 @@ local function cell(div)
 end
 
 -- References to figures and tables look like citations: give them to Typst before citeproc runs.
+-- ("@fig-a [@source]" is one citation to pandoc, so the two kinds may come together.)
 local function reference(cite)
-  local kept = pandoc.Inlines({})
+  local kept, others = pandoc.Inlines({}), pandoc.List({})
   for _, citation in ipairs(cite.citations) do
-    if not citation.id:match("^fig%-") and not citation.id:match("^tbl%-") then
-      return nil
+    if citation.id:match("^fig%-") or citation.id:match("^tbl%-") then
+      if #kept > 0 then
+        kept:insert(pandoc.Str(", "))
+      end
+      kept:insert(pandoc.RawInline("typst", "#ref(<" .. citation.id .. ">)"))
+    else
+      others:insert(citation)
     end
-    if #kept > 0 then
-      kept:insert(pandoc.Str(", "))
-    end
-    kept:insert(pandoc.RawInline("typst", "#ref(<" .. citation.id .. ">)"))
+  end
+  if #kept == 0 then
+    return nil
+  end
+  if #others > 0 then
+    kept:extend({ pandoc.Space(), pandoc.Cite({}, others) })
   end
   return kept
 end

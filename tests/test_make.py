@@ -1,0 +1,320 @@
+"""The Makefile as dependency graph, with a stand-in for the runner that only notes its calls."""
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import makefile_lists
+
+from analysis import paths, provenance, sources
+
+# Notes what it was called for and leaves the files that the real one would leave.
+STAND_IN = """
+import os, pathlib, sys, time
+kind, *arguments = sys.argv[1:]
+tables = {
+    "01_regions": ["kelurahan"],
+    "02_poverty_series": ["poverty_semester", "kota_poverty"],
+    "03_slums": ["slum_rw", "slum_kelurahan", "slum_counts"],
+}
+processed = pathlib.Path(os.environ["ANALYSIS_PROCESSED"])
+target = processed / "boundaries.parquet" if kind == "regions" else pathlib.Path(arguments[-1])
+log = lambda mark: open("calls", "a").write(f"{mark} {target.name}\\n")
+log("start")
+time.sleep(float(os.environ.get("SLEEP", 0)))
+if target.stem == os.environ.get("FAIL"):
+    sys.exit(f"run: {target.name}: something is wrong")
+made = [target] if kind != "run" else [processed / f"{t}.parquet" for t in tables.get(target.stem, [])] + [target]
+for file in made:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("made")
+log("end")
+"""
+ALL = {
+    "boundaries.parquet",
+    *(f"{name}.ipynb" for name in ("01_regions", "02_poverty_series", "03_slums")),
+    *(f"{name}.ipynb" for name in ("11_target", "12_slum_map", "13_kelurahan_atlas")),
+    *(f"{name}.pdf" for name in ("11_target", "12_slum_map", "13_kelurahan_atlas")),
+}
+
+
+class Sandbox:
+    """A copy of the project in which make runs the stand-in."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        (folder / "stand_in.py").write_text(STAND_IN)
+        (folder / "data/raw/boundaries/node_modules").mkdir(parents=True)
+        self.npm = "data/raw/boundaries/node_modules/.package-lock.json"
+        (folder / self.npm).touch()
+        self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
+        for name in ("BOUNDARIES", "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
+            self.environment.pop(name, None)
+
+    def command(self, *arguments: str) -> list[str]:
+        stand_in = f"{sys.executable} {self.folder / 'stand_in.py'}"
+        return [
+            "make",
+            *(arguments or ("reports",)),
+            f"VENV={sys.prefix}",
+            # The environment and the packages are there, whatever their times say.
+            f"--old-file={sys.prefix}/.installed",
+            f"--old-file={self.npm}",
+            *(f"{name.upper()}={stand_in} {name}" for name in ("run", "report", "regions")),
+        ]
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        """What the stand-in noted since the last time."""
+        log = self.folder / "calls"
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return lines
+
+    def remade(self, *arguments: str, **environment: str) -> set[str]:
+        """What one run of make makes; it must succeed."""
+        done = self.make(*arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return {line.split()[1] for line in self.calls() if line.startswith("end")}
+
+    def touch(self, name: str) -> None:
+        """Change a file's time to now, after everything that was built."""
+        time.sleep(0.02)
+        os.utime(self.folder / name)
+
+
+@pytest.fixture
+def sandbox(clone):
+    return Sandbox(clone)
+
+
+@pytest.fixture
+def built(sandbox):
+    assert sandbox.remade() == ALL
+    return sandbox
+
+
+def test_a_second_run_does_nothing(built):
+    assert built.remade() == set()
+
+
+def after(*names: str) -> set[str]:
+    return {f"{name}.ipynb" for name in names} | {f"{name}.pdf" for name in names if name[0] == "1"}
+
+
+@pytest.mark.parametrize(
+    ("touched", "remade"),
+    [
+        ("notebooks/11_target.ipynb", after("11_target")),
+        ("notebooks/12_slum_map.ipynb", after("12_slum_map")),
+        ("notebooks/03_slums.ipynb", after("03_slums", "12_slum_map")),
+        (
+            "notebooks/02_poverty_series.ipynb",
+            after("02_poverty_series", "11_target", "13_kelurahan_atlas"),
+        ),
+        (
+            "data/raw/bps/dki_poverty_semester.csv",
+            after("02_poverty_series", "11_target", "13_kelurahan_atlas"),
+        ),
+        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map")),
+        ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
+        ("data/raw/bps/province_indicators_annual.csv", set()),
+        (
+            "data/raw/kartoza/kelurahan_rw.csv",
+            after("01_regions", "03_slums", "12_slum_map", "13_kelurahan_atlas"),
+        ),
+        ("src/analysis/report/template.typ", {name for name in ALL if name.endswith(".pdf")}),
+        ("src/analysis/display.py", ALL - {"boundaries.parquet"}),
+        ("src/analysis/regions.py", ALL),
+        ("CITATION.cff", set()),
+    ],
+)
+def test_a_change_reruns_what_depends_on_it(built, touched, remade):
+    built.touch(touched)
+    assert built.remade() == remade
+    assert built.remade() == set()
+
+
+def test_a_changed_record_reruns_what_reads_that_source(built):
+    """Raw data are changed together with their record, and all records are in one file."""
+    records = built.folder / "data/raw/sources.yml"
+    old = "title: Dates on which the poverty figures"
+    assert old in records.read_text()
+    records.write_text(
+        records.read_text().replace(old, "title: The dates on which the poverty figures")
+    )
+    expected = after("02_poverty_series", "11_target", "13_kelurahan_atlas")
+    assert built.remade() == expected
+    assert built.remade() == set()
+
+
+@pytest.mark.parametrize(
+    ("table", "remade"),
+    [
+        ("slum_counts", after("03_slums", "12_slum_map")),
+        ("kota_poverty", after("02_poverty_series", "11_target", "13_kelurahan_atlas")),
+    ],
+)
+def test_a_deleted_table_is_made_again(built, table, remade):
+    (built.folder / f"data/processed/{table}.parquet").unlink()
+    assert built.remade() == remade
+
+
+def test_other_boundaries_are_another_input(built):
+    own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
+    own.write_text("1")
+    on_boundaries = ALL - after("02_poverty_series", "11_target")
+    assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
+    assert built.remade("reports", f"BOUNDARIES={own}") == set()
+    own.write_text("2")
+    assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
+    assert built.remade() == on_boundaries  # and back
+
+
+def test_parallel_runs_keep_the_order(sandbox):
+    assert sandbox.make("-j2", "reports", SLEEP="0.2").returncode == 0
+    calls = sandbox.calls()
+    for first, then in (
+        ("boundaries.parquet", "01_regions.ipynb"),
+        ("01_regions.ipynb", "03_slums.ipynb"),
+        ("02_poverty_series.ipynb", "11_target.ipynb"),
+        ("03_slums.ipynb", "12_slum_map.ipynb"),
+        ("12_slum_map.ipynb", "12_slum_map.pdf"),
+    ):
+        assert calls.index(f"end {first}") < calls.index(f"start {then}")
+    kinds = [call.split()[0] for call in calls]
+    assert any(a == b == "start" for a, b in itertools.pairwise(kinds))  # two at a time
+
+
+def test_a_failure_stops_and_leaves_the_rest_whole(built):
+    before = (built.folder / "reports/12_slum_map.pdf").stat().st_mtime_ns
+    built.touch("notebooks/03_slums.ipynb")
+    done = built.make(FAIL="03_slums")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0] == "run: 03_slums.ipynb: something is wrong"
+    assert (built.folder / "reports/12_slum_map.pdf").stat().st_mtime_ns == before
+    built.calls()
+    assert built.remade() == after("03_slums", "12_slum_map")
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_make_leaves_nothing_that_counts_as_done(sandbox, kind):
+    process = subprocess.Popen(
+        sandbox.command("reports"),
+        cwd=sandbox.folder,
+        env=sandbox.environment | {"SLEEP": "0.4"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    log = sandbox.folder / "calls"
+    deadline = time.monotonic() + 30
+    while not log.exists() or "start 03_slums.ipynb" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, kind)
+    assert process.wait(timeout=30) != 0
+    done = {line.split()[1] for line in sandbox.calls() if line.startswith("end")}
+    assert "03_slums.ipynb" not in done
+    assert sandbox.remade() == ALL - done
+    assert sandbox.remade() == set()
+
+
+def test_help_lists_every_public_target(sandbox):
+    done = sandbox.make("help")
+    for target in ("reports", "test", "lab", "notebooks", "check-raw", "format", "clean"):
+        assert f"make {target} " in done.stdout
+
+
+def test_an_old_python_is_refused_in_one_line(sandbox):
+    old = sandbox.folder / "python3.9"
+    old.write_text('#!/bin/sh\ntest "$1" = --version && echo Python 3.9.2 || exit 1\n')
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "reports", f"PYTHON={old}", "VENV=.venv-new"],
+        cwd=sandbox.folder,
+        env=sandbox.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    told = done.stderr.splitlines()[0]
+    assert "Python 3.11 or newer is needed" in told and "is Python 3.9.2" in told
+    assert "make reports PYTHON=" in told
+    assert not (sandbox.folder / ".venv-new").exists()
+
+
+def test_without_network_it_says_so_and_leaves_no_half_environment(sandbox):
+    base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    done = subprocess.run(
+        ["make", "reports", f"PYTHON={base}", "VENV=.venv-new"],
+        cwd=sandbox.folder,
+        env=sandbox.environment
+        | {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "The packages could not be installed" in done.stderr
+    assert "check the network" in done.stderr
+    assert not (sandbox.folder / ".venv-new").exists()
+
+
+def test_a_real_build_in_a_fresh_copy_gives_the_same_bytes_as_another(clone, tmp_path_factory):
+    """The whole way once more, for real, in two folders: papermill, pandoc, Typst."""
+    second = tmp_path_factory.mktemp("second")
+    shutil.copytree(clone, second, dirs_exist_ok=True)
+    made = []
+    for folder in (clone, second):
+        (folder / "data/raw/boundaries/node_modules").symlink_to(paths.BOUNDARY_PACKAGES)
+        environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
+        done = subprocess.run(
+            [
+                "make",
+                "-j2",
+                "reports",
+                f"VENV={sys.prefix}",
+                f"--old-file={sys.prefix}/.installed",
+                "--old-file=data/raw/boundaries/node_modules/.package-lock.json",
+                *(f"{name}={value}" for name, value in (("BUILD", "build"), ("BOUNDARIES", ""))),
+                "PROCESSED=data/processed",
+            ],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "warns" not in done.stderr
+        made.append(
+            {pdf.name: provenance.sha256(pdf) for pdf in (folder / "reports").glob("*.pdf")}
+        )
+    assert len(made[0]) == 3
+    assert made[0] == made[1]
+
+    # And the graph is true: what each notebook has read is what the Makefile says it reads.
+    installed = {i for i, source in sources.records().items() if source.installed}
+    for name, named in makefile_lists("SOURCES").items():
+        executed = json.loads((clone / "build" / f"{name}.ipynb").read_text())
+        reads = executed["metadata"][provenance.RECORD]["reads"]
+        raw = [read for read in reads if read["path"].startswith("data/raw/")]
+        assert {i for read in raw for i in read["sources"]} - installed == set(named), name
