@@ -152,6 +152,24 @@ def test_warnings_of_a_cell_are_passed_on(notebook, tmp_path, capsys):
     assert "cell 2 warns:" in capsys.readouterr().err
 
 
+def test_parallel_runs_do_not_take_one_anothers_kernel(notebook, tmp_path):
+    path = notebook("print(years)")
+    for _ in range(2):
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-m", "analysis.runner", path]
+                + ["-p", "years", str(i), "--output", tmp_path / f"{i}.ipynb"],  # noqa: RUF005
+                stderr=subprocess.PIPE,
+            )
+            for i in range(4)
+        ]
+        for i, process in enumerate(runs):
+            _, told = process.communicate(timeout=120)
+            assert process.returncode == 0, told
+            assert outputs(tmp_path / f"{i}.ipynb") == f"{i}\n"
+    assert not list(path.parent.glob("kernel*"))
+
+
 def test_progress_is_drawn_with_the_name(notebook, tmp_path, capsys):
     runner.run(notebook("1"), tmp_path / "o.ipynb")
     assert "notebook: 100%" in capsys.readouterr().err

@@ -12,6 +12,7 @@ metadata (`analysis.provenance.RECORD`), from where the report prints them.
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -195,6 +196,8 @@ def _execute(
         )
     before = os.environ.get(provenance.READS_VARIABLE)
     os.environ[provenance.READS_VARIABLE] = str(log)
+    # In the system's folder for temporary files: a socket's path must be short.
+    sockets = tempfile.mkdtemp(prefix="kernel-")
     try:
         return papermill.execute_notebook(
             notebook,
@@ -208,8 +211,9 @@ def _execute(
             else False,
             request_save_on_cell_execute=False,
             autosave_cell_every=0,
-            # No port to be taken by a parallel run, and no warning about one.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
+            # Sockets instead of ports, and in a folder of their own: parallel runs cannot take
+            # one another's, as they do with jupyter's defaults.
+            config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
         )
     except PapermillExecutionError as error:
         kept = output.with_name(f"failed-{output.name}")
@@ -220,6 +224,7 @@ def _execute(
             f"{_one_line(error.evalue)} (traceback: {paths.shown(kept)})"
         ) from None
     finally:
+        shutil.rmtree(sockets, ignore_errors=True)
         if before is None:
             del os.environ[provenance.READS_VARIABLE]
         else:

@@ -200,6 +200,22 @@ def shortfall_words(completeness: pd.DataFrame) -> str:
     )
 
 
+def frame_words(series: pd.DataFrame) -> str:
+    """What the counts of one area by BPS say within each frame, and why not across."""
+    by_bps = series[series["counted_by"] == CENSUS]
+    parts = [
+        f"from {part['slum_rw_count'].iloc[0]} in {part['year'].iloc[0]} "
+        f"to {part['slum_rw_count'].iloc[-1]} in {part['year'].iloc[-1]}"
+        for _, part in by_bps.groupby("frame", sort=False)
+    ]
+    return (
+        f"The number of slum RW went {' and, on the new frame, '.join(parts)}. For "
+        f"{FRAME_CHANGE} BPS took a census of RW, with other variables than before: the counts "
+        f"before and after are not like for like, and the change from one frame to the other says "
+        f"nothing about slums. The change within each frame can be read."
+    )
+
+
 def draw_counts(axes: Axes, series: pd.DataFrame) -> None:
     """Published counts of one area by year, the frames apart; lists of lurah and camat hollow."""
     by_bps = series["counted_by"] == CENSUS

@@ -109,14 +109,13 @@ def _append_record(book: dict, run: dict) -> None:
     for cell in book["cells"]:
         parts += [out.get("data", {}).get("text/markdown", "") for out in cell.get("outputs", [])]
     text = "\n".join(map(_text, parts))
-    blocks = []
+    blocks = ["```{=typst}\n#pagebreak(weak: true)\n```"]
     if re.search(r"\[-?@(?!fig-|tbl-)", text):
         blocks += ["## References", "::: {#refs}\n:::"]
     parameters = [f"| `{name}` | `{value!r}` |" for name, value in run["parameters"].items()]
     checksums = [f"| `{path}` | `{sha256[:16]}` |" for path, sha256 in run["code"].items()]
     checksums += [f"| `{read['path']}` | `{read['sha256'][:16]}` |" for read in run["reads"]]
     blocks += [
-        "```{=typst}\n#pagebreak(weak: true)\n```",
         "## How this report was made",
         f"Notebook `{run['notebook']}`, project version {run['version']}. The same inputs give the "
         f"same report, byte for byte.",
