@@ -155,11 +155,10 @@ def test_warnings_of_a_cell_are_passed_on(notebook, tmp_path, capsys):
 def test_parallel_runs_do_not_take_one_anothers_kernel(notebook, tmp_path):
     path = notebook("print(years)")
     for _ in range(2):
+        command = [sys.executable, "-m", "analysis.runner", path, "-p", "years"]
         runs = [
             subprocess.Popen(
-                [sys.executable, "-m", "analysis.runner", path]
-                + ["-p", "years", str(i), "--output", tmp_path / f"{i}.ipynb"],  # noqa: RUF005
-                stderr=subprocess.PIPE,
+                [*command, str(i), "--output", tmp_path / f"{i}.ipynb"], stderr=subprocess.PIPE
             )
             for i in range(4)
         ]
