@@ -149,19 +149,30 @@ def match(names: Iterable[str], kota: str | Iterable[str]) -> pd.Series:
     if len(kota) != len(names):
         raise RegionError(f"{len(names)} names but {len(kota)} kota: give one kota, or one each")
     kota_codes = {name: kota_code(name) for name in dict.fromkeys(kota)}
-    known = {
-        (row.kota_code, _letters(row.kelurahan)): row.kelurahan_code for row in areas().itertuples()
-    }
     codes, unknown = [], {}
     for name, kota_name in zip(names, kota, strict=True):
-        letters = _letters(name)
-        key = kota_codes[kota_name], _SPELLINGS.get(letters, letters)
-        codes.append(known.get(key))
+        codes.append(find(name, kota_codes[kota_name]))
         if codes[-1] is None:
-            unknown[name, key[0]] = key[1]
+            unknown[name, kota_codes[kota_name]] = _key(name)
     if unknown:
         raise RegionError(_not_placed(unknown))
     return pd.Series(codes, index=names.index, dtype="str", name="kelurahan_code")
+
+
+def find(name: str, kota_code: str) -> str | None:
+    """The BPS code of one kelurahan of a kota by any published spelling, or None."""
+    return _by_key().get((kota_code, _key(name)))
+
+
+@cache
+def _by_key() -> dict[tuple[str, str], str]:
+    listed = areas().itertuples()
+    return {(row.kota_code, _letters(row.kelurahan)): row.kelurahan_code for row in listed}
+
+
+def _key(name: str) -> str:
+    letters = _letters(name)
+    return _SPELLINGS.get(letters, letters)
 
 
 def _letters(name: str) -> str:

@@ -1,0 +1,474 @@
+import io
+import json
+import math
+import random
+
+import bps_files as files
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from analysis import regions
+from analysis.bps import BpsFormatError, numbers, read_table
+from analysis.bps.tables import COLUMNS
+
+
+def read(content: bytes | str, name: str = "table.csv", **options) -> pd.DataFrame:
+    """Read bytes as if they came from a file of that name."""
+    buffer = io.BytesIO(content.encode() if isinstance(content, str) else content)
+    buffer.name = name
+    return read_table(buffer, **options)
+
+
+def cell(table, area, period, indicator=None):
+    own = table[(table["area"] == area) & (table["period"] == period)]
+    if indicator:
+        own = own[own["indicator"] == indicator]
+    assert len(own) == 1
+    return own.iloc[0]
+
+
+# ---- every habit, in small -------------------------------------------------------------------
+
+
+def test_csv_of_the_website():
+    table = read(files.PROVINCES_CSV, "poverty_2022.csv")
+    assert list(table.columns) == COLUMNS
+    assert len(table) == 5 * 6  # no note is a row, no row is lost
+    row = cell(table, "DKI Jakarta", "2022-09", "Jumlah Penduduk Miskin")
+    assert (row["area_code"], row["unit"], row["value"]) == ("31", "ribu", 494.93)
+    assert row["value_as_published"] == "494.93" and row["flag"] == ""
+    assert cell(table, "DKI Jakarta", "2022-03", "Garis Kemiskinan")["unit"] == "Rp"
+    assert cell(table, "DKI Jakarta", "2022-03", "Persentase Penduduk Miskin")["unit"] == "persen"
+    flags = {
+        "not available": cell(table, "Aceh", "2022-09", "Garis Kemiskinan"),
+        "none": cell(table, "Kep. Riau", "2022-09", "Garis Kemiskinan"),
+        "NA": cell(table, "Kep. Riau", "2022-09", "Persentase Penduduk Miskin"),
+        "empty": cell(table, "Papua Selatan", "2022-03", "Garis Kemiskinan"),
+    }
+    for flag, row in flags.items():
+        assert row["flag"] == flag and math.isnan(row["value"])
+    assert table.drop_duplicates("area").set_index("area")["area_code"].to_dict() == {
+        "Aceh": "11", "DKI Jakarta": "31", "Kep. Riau": "21", "Papua Selatan": "95", "Indonesia": "00",
+    }  # fmt: skip
+
+
+def test_a_table_without_year_asks_for_it():
+    with pytest.raises(
+        BpsFormatError, match=r"names a month, but nothing says the year: give year="
+    ):
+        read(files.PROVINCES_CSV)
+    assert set(read(files.PROVINCES_CSV, year=2022)["period"]) == {"2022-03", "2022-09"}
+
+
+def test_header_over_three_lines():
+    table = read(files.POPULATION_CSV)
+    row = cell(table, "Kep Seribu", "2023")
+    assert (row["area_code"], row["unit"], row["value"]) == ("3101", "Jiwa", 28523)
+    assert row["indicator"] == "Jumlah Penduduk Menurut Kabupaten/Kota di Provinsi DKI Jakarta"
+    assert cell(table, "DKI Jakarta", "2023")["area_code"] == "31"
+
+
+def test_semicolon_decimal_comma_and_thousands_points():
+    table = read(files.SEMICOLON_CSV, "kabkota_2021.csv")
+    spending = "Pengeluaran per Kapita Disesuaikan"
+    assert cell(table, "Jakarta Utara", "2021", spending)["value"] == 17911.5
+    assert cell(table, "Jakarta Utara", "2021", spending)["unit"] == "Ribu Rupiah/Orang/Tahun"
+    rate = "Persentase Penduduk Miskin (P0) Menurut Kabupaten/Kota"  # (P0) is no unit
+    assert cell(table, "Kepulauan Seribu", "2021", rate)["value"] == 15.06
+    assert cell(table, "Kepulauan Seribu", "2021", rate)["area_code"] == "3101"
+    assert pd.isna(cell(table, "Nduga *", "2021", rate)["area_code"])  # not known, not guessed
+
+
+def test_title_two_header_lines_units_and_a_footnote_mark():
+    table = read(files.TWO_LINES_CSV)
+    assert cell(table, "Jakarta Pusat", "2021-09", "Jumlah")["value"] == 41.9
+    assert cell(table, "Jakarta Pusat", "2021-09", "Persentase")["flag"] == "*"
+    assert cell(table, "Jakarta Barat", "2021-03", "Jumlah")["unit"] == "ribu"
+
+
+def test_long_xlsx_of_satu_data():
+    table = read(files.xlsx(files.SATU_DATA), "penduduk.xlsx")
+    row = cell(table, "TANAH TINGGI", "2024", "jumlah penduduk")
+    assert (row["area_code"], row["value"]) == ("3173040003", 45230)
+    assert cell(table, "KALI BARU", "2024", "jumlah kepadatan")["area_code"] == "3175060007"
+    assert cell(table, "P. TIDUNG", "2024", "jumlah kepadatan")["area_code"] == "3101010001"
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_long_table_of_indicators(kind):
+    grid = files.SATU_DATA_INDICATORS
+    table = read(files.as_csv(grid) if kind == "csv" else files.xlsx(grid))
+    assert set(table["period"]) == {"2025-03", "2025-09"}
+    own = table[(table["period"] == "2025-09") & (table["unit"] == "Persen")].iloc[0]
+    assert own["value"] == 4.03 and own["indicator"] == "Persentase Penduduk Miskin"
+    assert table["area"].isna().all()  # the file names none
+
+
+def test_merged_headers_title_and_note_of_a_spreadsheet():
+    content = files.xlsx(files.MERGED, merged=["A2:A3", "B2:C2"])
+    table = read(content, "tpt.xlsx")
+    assert len(table) == 4
+    row = cell(table, "DKI Jakarta", "2021-08", "TPT")
+    assert (row["value"], row["unit"], row["value_as_published"]) == (8.5, "Persen", "8.5")
+    assert cell(table, "Banten", "2021-08")["flag"] == "not available"
+
+
+def test_years_as_numbers_in_the_header_of_a_spreadsheet():
+    table = read(
+        files.xlsx([["Tahun", 2010.0, 2011.0], ["ACEH", 8.37, 9.0], ["DKI JAKARTA", 11.05, 10.8]])
+    )
+    row = cell(table, "ACEH", "2011")
+    assert row["value"] == 9 and row["value_as_published"] == "9" and row["area_code"] == "11"
+    assert pd.isna(row["indicator"])
+
+
+def test_several_sheets_ask_which():
+    content = files.xlsx(files.MERGED, merged=["A2:A3", "B2:C2"], sheets=2)
+    with pytest.raises(BpsFormatError, match="there are 2 sheets .*say which with sheet="):
+        read(content)
+    pd.testing.assert_frame_equal(read(content, sheet=0), read(content, sheet="Sheet2"))
+
+
+def test_webapi():
+    table = read(files.webapi(), "var621.json")
+    assert len(table) == 3 * 2 * 2  # every listed combination, the missing ones too
+    row = cell(table, "DKI JAKARTA", "2024-09")
+    assert (row["area_code"], row["value"], row["unit"]) == ("31", 4.14, "Persen")
+    assert cell(table, "INDONESIA", "2025-03")["area_code"] == "00"
+    missing = cell(table, "Jakarta Utara & sekitarnya", "2025-09")
+    assert (
+        missing["area_code"] == "3175"
+        and math.isnan(missing["value"])
+        and missing["flag"] == "empty"
+    )
+
+
+def test_webapi_keys_that_stand_for_two_combinations_are_refused():
+    # 3101 + 62 + ... and 310 + 162 + ... : the same digits.
+    content = files.webapi(
+        vervar=[{"val": 31, "label": "A"}, {"val": 316, "label": "B"}],
+        var=[{"val": 621, "label": "x", "unit": ""}, {"val": 21, "label": "y", "unit": ""}],
+        datacontent={},
+    )
+    with pytest.raises(BpsFormatError, match="stands for two combinations"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"datacontent": {"1": 2}}, "1 keys of the answer fit no listed combination"),
+        ({"data-availability": "list-not-available"}, "no such table"),
+        ({"status": "Error", "message": "Key not valid"}, "answered with an error .Key not valid"),
+        ({"vervar": []}, "lists no areas"),
+        ({"vervar": None}, "lacks or spoils"),
+        ({"tahun": [{"val": 1, "label": "then"}]}, "where a year belongs"),
+        ({"datacontent": {"3100621012461": [1]}}, "where a figure belongs"),
+    ],
+)
+def test_webapi_answers_without_a_table_are_refused(changes, told):
+    with pytest.raises(BpsFormatError, match=told):
+        read(files.webapi(**changes))
+
+
+def test_static_table_of_the_webapi():
+    import html
+
+    inner = html.escape(files.HTML.split("<body>")[1].split("</body>")[0].split("</h1>")[1])
+    answer = {"status": "OK", "data": {"title": "Kemiskinan 2024", "table": inner}}
+    table = read(json.dumps(answer))
+    assert cell(table, "Jakarta Utara", "2024-03")["value"] == 6.44
+
+
+def test_html_saved_from_the_website():
+    table = read(files.HTML, "page.html")
+    row = cell(table, "Jakarta Utara", "2024-03", "Persentase Penduduk Miskin")
+    assert (row["area_code"], row["value"], row["unit"]) == ("3175", 6.44, "Persen")
+    assert cell(table, "Jakarta Pusat", "2024-09")["flag"] == "none"
+
+
+# ---- refusals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "the file is empty: download it again"),
+        (b" \r\n ", "the file is empty"),
+        (b"%PDF-1.7 ...", "this is a PDF: take the table as CSV or XLSX"),
+        (b"<html><head><title>404 Not Found</title></head><body>x</body></html>", "web page without a table .'404 Not Found'"),
+        (b"<table><tr><td>a</td><td>1</td></tr>", "1 <table> but 0 </table>"),
+        (files.PROVINCES_CSV.encode("utf-16"), "it seems to be UTF-16"),
+        ("Provinsi,Kepadatan 2020 (per km\u00b2)\nAceh,1\n".encode("latin-1"), "is not UTF-8"),
+        (b"Provinsi,2020\nAceh,1\x00\n", "binary or damaged"),
+        (b"only words\nand more", "no table"),
+        (b"Provinsi,2020 (Rp),2021 (Rp)\nAceh,1,2\nRiau,3", "line 3 has 2 fields where the table has 3"),
+        (b"Provinsi,2020 (Rp),2021 (Rp)\n", "there is a header, but no row of figures"),
+        (b"Aceh,1,2\nRiau,3,4\n", "the header is lost"),
+        (b"Provinsi,2020,2021\n7.1,Aceh,2\n", "where the name of an area belongs"),
+        (b"Provinsi,2020,2021\n,5,2\nAceh,3,4\n,5,2\n", "names no area"),
+        (b"Provinsi,2020,2020\nAceh,1,2\n", "two columns have the same heading"),
+        (b"Provinsi,2020\nAceh,1.234\nRiau,5.678\n", "1.234 can be read as 1.234 or as 1234.0"),
+        (b"Provinsi,2020\nAceh,12x\n", "'12x' is no number"),
+        (b"Provinsi,2020\nAceh,1\nKeterangan,\nx,5\n", "figures below the notes"),
+        (b'{"status": "OK", "vervar": [', "JSON is damaged or cut off"),
+        (b"[1, 2]", "no answer of the BPS WebAPI"),
+        (b"PK\x03\x04 cut off", "damaged or cut off"),
+        (b"\xd0\xcf\x11\xe0 cut off", "damaged"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_refused_by_name_with_a_cure(content, told):
+    with pytest.raises(BpsFormatError, match=told) as error:
+        read(content, "mine.csv")
+    assert str(error.value).startswith("mine.csv: ") and "\n" not in str(error.value)
+
+
+def test_a_path_that_does_not_exist(tmp_path):
+    with pytest.raises(BpsFormatError, match=r"nothing\.csv cannot be read .No such file"):
+        read_table(tmp_path / "nothing.csv")
+
+
+def test_a_list_of_offices_is_no_statistical_table():
+    grid = [["tahun", "kantor", "nama_kecamatan", "alamat", "lat", "lon"]]
+    grid += [[2015, f"Kantor {i}", f"K{i}", f"Jl. {i}", -6.1, 106.8] for i in range(30)]
+    with pytest.raises(BpsFormatError, match="this is a list, not a statistical table"):
+        read(files.xlsx(grid))
+
+
+# ---- numbers ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1.234.567", "12"], [1234567, 12]),
+        (["1,234,567", "12"], [1234567, 12]),
+        (["829.8", "1453.87"], [829.8, 1453.87]),
+        (["18,98", "7.148"], [18.98, 7148]),
+        (["0.123", "1.234"], [0.123, 1.234]),  # no group of thousands begins with a zero
+        (["1 234 567", "1\u00a0000"], [1234567, 1000]),
+        (["3,78%", "−0,5"], [3.78, -0.5]),
+        (["Rp 1.234,50", "2"], [1234.5, 2]),
+        (["5*", "6**"], [5, 6]),
+    ],
+)
+def test_signs_are_decided_for_the_column(cells, values):
+    np.testing.assert_array_equal(numbers.read(cells).values, values)
+
+
+def test_a_column_that_contradicts_itself_is_read_cell_by_cell_if_that_is_certain():
+    read = numbers.read(["10,02", "7,5", "6.18", "9"])
+    assert list(read.values) == [10.02, 7.5, 6.18, 9]
+    assert read.flags == ["", "", numbers.ODD_SIGN, ""]
+    with pytest.raises(numbers.NumberError, match=r"7\.148 can be read as 7\.148 or as 7148\.0"):
+        numbers.read(["10,02", "6.18", "7.148"])
+
+
+def test_two_readings_are_shown_and_settled_by_the_reader():
+    with pytest.raises(numbers.NumberError, match=r"1\.234 can be read as 1\.234 or as 1234\.0"):
+        numbers.read(["1.234", "5"])
+    assert list(numbers.read(["1.234"], decimal=",").values) == [1234]
+    assert list(numbers.read(["1.234"], thousands=",").values) == [1.234]
+    with pytest.raises(numbers.NumberError, match="cannot be read with"):
+        numbers.read(["1.23"], decimal=",")
+    with pytest.raises(numbers.NumberError, match="cannot both be"):
+        numbers.read(["1"], decimal=",", thousands=",")
+
+
+# ---- round trips -----------------------------------------------------------------------------
+
+PROVINCES = dict(regions.provinces().drop("00"))
+MARKS = ["...", "–", ""]
+
+
+@st.composite
+def tidy_tables(draw):
+    """Areas by years with one indicator: figures of two decimals, and gaps."""
+    areas = draw(
+        st.lists(st.sampled_from(sorted(PROVINCES.values())), min_size=1, max_size=6, unique=True)
+    )
+    years = draw(st.lists(st.integers(2005, 2025), min_size=1, max_size=4, unique=True).map(sorted))
+    figure = st.integers(0, 10_000_000).map(lambda n: f"{n / 100:.2f}")
+    values = {(a, y): draw(st.one_of(figure, st.sampled_from(MARKS))) for a in areas for y in years}
+    assume(any(values[a, y] not in MARKS for a in areas for y in years))
+    # A first row of blanks below the header cannot be told from a second line of the header.
+    return areas, years, values
+
+
+def expected(areas, years, values):
+    return [
+        (area, str(year), math.nan if values[area, year] in MARKS else float(values[area, year]))
+        for area in areas
+        for year in years
+    ]
+
+
+def assert_same(table, wanted):
+    got = list(zip(table["area"], table["period"], table["value"], strict=True))
+    assert len(got) == len(wanted)
+    for (area, period, value), (area_w, period_w, value_w) in zip(got, wanted, strict=True):
+        assert (area, period) == (area_w, period_w)
+        assert value == value_w or (math.isnan(value) and math.isnan(value_w))
+
+
+@settings(deadline=None, max_examples=60)
+@given(tidy_tables(), st.sampled_from([",", ";", "\t"]), st.booleans())
+def test_round_trip_through_csv(tidy, delimiter, comma):
+    areas, years, values = tidy
+    written = {k: v.replace(".", ",") if comma and v not in MARKS else v for k, v in values.items()}
+    table = read(
+        files.as_csv(files.table(areas, years, written), delimiter), decimal="," if comma else "."
+    )
+    assert_same(table, expected(areas, years, values))
+    assert set(table["unit"]) == {"Persen"} and set(table["indicator"]) == {"Kemiskinan"}
+
+
+@settings(deadline=None, max_examples=40)
+@given(tidy_tables())
+def test_round_trip_through_the_other_formats(tidy):
+    areas, years, values = tidy
+    grid = files.table(areas, years, values)
+    typed = [
+        grid[0],
+        *([row[0], *(float(v) if v not in MARKS else v for v in row[1:])] for row in grid[1:]),
+    ]
+    codes = {code + "00": name for code, name in PROVINCES.items() if name in areas}
+    ordered = list(codes.values())
+    for content, order in (
+        (files.xlsx(typed), areas),
+        (files.as_html(grid), areas),
+        (files.as_webapi(codes, years, values), ordered),
+    ):
+        table = read(content, decimal=".")
+        assert_same(table, expected(order, years, values))
+        assert set(table["unit"]) == {"Persen"} and set(table["indicator"]) == {"Kemiskinan"}
+    long = [["periode_data", "provinsi", "kemiskinan"]]
+    long += [[str(y), a, values[a, y]] for a in areas for y in years]
+    assert_same(read(files.as_csv(long), decimal="."), expected(areas, years, values))
+
+
+# ---- damage ----------------------------------------------------------------------------------
+
+SOUND = {
+    "provinces_2022.csv": files.PROVINCES_CSV.encode(),
+    "population.csv": files.POPULATION_CSV.encode(),
+    "kabkota_2021.csv": files.SEMICOLON_CSV.encode(),
+    "lines.csv": files.TWO_LINES_CSV.encode(),
+    "satudata.xlsx": files.xlsx(files.SATU_DATA),
+    "merged.xlsx": files.xlsx(files.MERGED, merged=["A2:A3", "B2:C2"]),
+    "webapi.json": files.webapi(),
+    "page.html": files.HTML.encode(),
+}
+
+
+def damaged(content: bytes, rng: random.Random) -> bytes:
+    kind = rng.randrange(6)
+    if kind == 0:  # cut off
+        return content[: rng.randrange(len(content))]
+    if kind == 1:  # bytes flipped
+        spoilt = bytearray(content)
+        for _ in range(rng.randint(1, 4)):
+            spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randrange(8)
+        return bytes(spoilt)
+    if kind == 2:  # another encoding
+        text = content.decode("utf-8", "replace")
+        return text.encode(rng.choice(["utf-16", "utf-16-le", "latin-1", "cp1252"]), "replace")
+    lines = content.split(b"\n")
+    line = rng.randrange(len(lines))
+    fields = lines[line].split(b",")
+    if kind == 3:  # a field lost
+        fields.pop(rng.randrange(len(fields)))
+    elif kind == 4:  # a field doubled: the row is shifted
+        fields.insert(0, fields[rng.randrange(len(fields))])
+    else:  # a piece lost
+        start = rng.randrange(len(content))
+        return content[:start] + content[start + rng.randint(1, 40) :]
+    lines[line] = b",".join(fields)
+    return b"\n".join(lines)
+
+
+def plain_lines(content: bytes) -> list[str]:
+    """Lines of a CSV that name an area and hold figures, read as naively as possible."""
+    text = content.decode("utf-8-sig")
+    return [line for line in text.replace("\r", "\n").split("\n") if line.strip(",; \t")]
+
+
+def test_2000_damaged_files_are_refused_or_read_as_they_are():
+    rng = random.Random(20221231)
+    outcomes = {"refused": 0, "read": 0}
+    for _ in range(2000):
+        name = rng.choice(sorted(SOUND))
+        content = damaged(SOUND[name], rng)
+        try:
+            table = read(content, name)
+        except BpsFormatError:
+            outcomes["refused"] += 1
+            continue
+        outcomes["read"] += 1
+        assert list(table.columns) == COLUMNS and len(table)
+        # What was read is what the bytes say: every figure can be found in them as published.
+        flagged = table["value"].isna()
+        assert (table.loc[~flagged, "flag"].isin(["", "*", numbers.ODD_SIGN])).all()
+        if name.endswith(".csv"):
+            text = " ".join(content.decode("utf-8-sig").split())
+            assert all(" ".join(v.split()) in text for v in table["value_as_published"])
+            # No row is dropped: as many areas as there are lines with figures.
+            per_line = table.groupby(["indicator", "period"], dropna=False).size().max()
+            assert per_line <= len(plain_lines(content))
+            assert len(table) % per_line == 0
+    assert outcomes["refused"] > 500 and outcomes["read"] > 100
+
+
+# ---- the real files --------------------------------------------------------------------------
+
+
+def test_real_province_tables(shared):
+    facts = pd.read_csv(shared / "facts/province_poverty.csv", dtype={"value_as_published": "str"})
+    names = {
+        "Garis Kemiskinan": "line_rp",
+        "Jumlah Penduduk Miskin": "poor_thousand",
+        "Persentase Penduduk Miskin": "p0_pct",
+    }
+    for year in (2017, 2018, 2022, 2025):
+        table = read_table(shared / f"samples/bps_province_poverty_{year}.csv")
+        assert table["area_code"].notna().all()
+        own = table.assign(
+            indicator=table["indicator"].map(names), province=table["area"].str.upper()
+        )
+        own = own[own["value"].notna()]
+        both = own.merge(facts, on=["province", "period", "indicator"], suffixes=("", "_fact"))
+        assert len(both) == len(own) > 100
+        assert np.allclose(both["value"], both["value_as_published_fact"].astype(float))
+
+
+def test_other_real_tables(shared):
+    samples = shared / "samples"
+    lines = read_table(samples / "bps_webapi_var624_2025.json").set_index("area_code")["value"]
+    assert lines["31"] == 852_768 and lines["3175"] == 736_415 and lines["3101"] == 801_734
+    population = read_table(samples / "satudata_kelurahan_population_2024.xlsx")
+    residents = population[population["indicator"] == "jumlah penduduk"]
+    assert residents["value"].sum() == 11_038_216
+    assert residents["area_code"].nunique() == 267
+    poverty = read_table(samples / "satudata_poverty_2006_2012.xlsx")
+    own = poverty[(poverty["period"] == "2010") & (poverty["unit"] == "Ribu Orang")]
+    assert list(own["value"]) == [312.2]
+    kota = read_table(samples / "bps_population_kota_2023.csv").set_index("area_code")["value"]
+    assert kota["31"] == 10_672_100 == kota.drop("31").sum()
+    rate = read_table(samples / "kabkota_poverty_2021_semicolon.csv")
+    rate = rate[rate["indicator"].str.startswith("Persentase Penduduk Miskin")]
+    assert len(rate) == 514
+    assert rate.set_index("area_code").loc["3175", "value"] == 7.24
+    assert rate.set_index("area").loc["Indragiri Hulu", ["value", "flag"]].tolist() == [
+        6.18,
+        numbers.ODD_SIGN,
+    ]
+    tpt = read_table(samples / "bps_province_unemployment.xlsx")
+    assert cell(tpt, "DKI JAKARTA", "2020")["value"] == 10.95
+
+
+def test_the_real_list_of_offices_is_refused(shared):
+    with pytest.raises(BpsFormatError, match="this is a list, not a statistical table"):
+        read_table(shared / "samples/satudata_office_list_2015.xls")
