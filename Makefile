@@ -39,13 +39,15 @@ SOURCES_13_kelurahan_atlas :=
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
+INSTALLED := $(addprefix $(NPM_FOLDER)/node_modules/,geojson-indonesia/geojson/gadm41_IDN_4.json idn-area-data/data/villages.csv)
+SOURCE_IDS := $(shell sed -n 's/^- id: //p' data/raw/sources.yml 2>/dev/null)
+RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.csv\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
 BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
-LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle)
+LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py)
 REPORT_LIBRARY := $(wildcard src/analysis/report/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.SECONDARY:
 .SECONDEXPANSION:
 .PHONY: help reports test lab notebooks tables boundaries check-raw format lint bench previews lock clean run-tests FORCE
 # No implicit rules: a no-op run is faster, and nothing surprises.
@@ -63,6 +65,16 @@ help: ## this list
 reports: $(REPORTS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
 
+# FORCE if one of the files is not there.
+missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
+
+# What git has and make cannot make.
+ifeq ($(wildcard data/raw/sources.yml),)
+$(error data/raw/sources.yml is missing: restore it with 'git checkout data/raw/sources.yml')
+endif
+$(RAW_FILES) $(NOTEBOOKS:%=notebooks/%.ipynb):
+	@echo "$@ is missing: restore it with 'git checkout $@'" >&2; exit 1
+
 # ---- set-up ---------------------------------------------------------------------------------
 
 $(ENV): requirements.lock pyproject.toml
@@ -79,7 +91,7 @@ $(ENV): requirements.lock pyproject.toml
 	  echo "The packages could not be installed (see above): check the network and the disk, then run make again" >&2; exit 1; }
 	@touch $@
 
-$(NPM): $(NPM_FOLDER)/package.json $(NPM_FOLDER)/package-lock.json $(NPM_FOLDER)/.npmrc | $(ENV)
+$(NPM): $(NPM_FOLDER)/package.json $(NPM_FOLDER)/package-lock.json $(NPM_FOLDER)/.npmrc $(call missing,$(INSTALLED)) | $(ENV)
 	@echo "Installing boundaries and codes (npm, about 80 MB) ..."
 	@cd $(NPM_FOLDER) && npm ci --no-audit --no-fund --loglevel=error \
 	  || { echo "The boundaries could not be installed (see above): check the network and the disk, then run make again" >&2; exit 1; }
@@ -89,7 +101,7 @@ $(NPM): $(NPM_FOLDER)/package.json $(NPM_FOLDER)/package-lock.json $(NPM_FOLDER)
 $(BUILD)/sources/.split: data/raw/sources.yml src/analysis/sources.py $(ENV)
 	@$(BIN)/python -m analysis.sources split $(@D)
 	@touch $@
-$(BUILD)/sources/%.txt: $(BUILD)/sources/.split
+$(SOURCE_IDS:%=$(BUILD)/sources/%.txt): $(BUILD)/sources/%.txt: $(BUILD)/sources/.split
 	@test -e $@ || { echo "the Makefile names a source that sources.yml does not have: $*" >&2; exit 1; }
 
 # Another BOUNDARIES= is another input, and so is another content of that file.
@@ -98,7 +110,7 @@ $(BUILD)/boundaries.txt: FORCE
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
-raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml))
+raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml 2>/dev/null))
 inputs = $(foreach source,$(SOURCES_$(1)),$(BUILD)/sources/$(source).txt $(call raw,$(source)))
 
 $(BOUNDARY_TABLE): $(NPM) $(BUILD)/boundaries.txt src/analysis/regions.py src/analysis/sources.py \
@@ -110,7 +122,6 @@ boundaries: $(BOUNDARY_TABLE) ## install, repair and code the boundaries
 # ---- notebooks and reports ------------------------------------------------------------------
 
 # A notebook whose tables were deleted runs again.
-missing = $(if $(filter-out $(wildcard $(1)),$(1)),FORCE)
 written = $(foreach table,$(TABLES_$(1)),$(PROCESSED)/$(table).parquet)
 
 $(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) \

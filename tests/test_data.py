@@ -6,7 +6,7 @@ They are read from the processed folder; `make test` builds its own (build/test/
 import pandas as pd
 import pytest
 
-from analysis import regions, sources, tables
+from analysis import poverty, regions, sources, tables
 
 
 @pytest.mark.parametrize("name", tables.names())
@@ -120,5 +120,21 @@ def test_a_missing_table_is_named_with_its_cure(tmp_path, monkeypatch):
 
 
 def test_a_table_carries_its_sources():
-    assert "dki_poverty_semester" in tables.read("poverty_semester").attrs["sources"]
-    assert "slum_rw_three_kota" in tables.read("slum_rw").attrs["sources"]
+    reads = {read["path"]: read for read in tables.read("slum_kelurahan").attrs["reads"]}
+    raw = sources.record("slum_rw_three_kota")
+    assert reads["data/raw/kotaku/slum_rw_three_kota.csv"]["sha256"] == raw.sha256
+    assert "data/raw/kartoza/kelurahan_rw.csv" in reads  # through the table kelurahan
+
+
+def test_a_damaged_table_is_named_with_its_cure(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANALYSIS_PROCESSED", str(tmp_path))
+    (tmp_path / "kelurahan.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(tables.TableError, match="is damaged: remove it and run 'make tables'"):
+        tables.read("kelurahan")
+
+
+def test_derived_kota_figures_are_marked():
+    kota = tables.read("kota_poverty")
+    derived = set(kota.loc[kota["derived"], "period"])
+    assert derived == {"2019-03", "2020-03", "2022-03"}
+    assert "2022 Selatan" in poverty.derived_words(kota)

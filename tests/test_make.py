@@ -176,6 +176,20 @@ def test_a_deleted_table_is_made_again(built, table, remade):
     assert built.remade() == remade
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["data/raw/bps/dki_poverty_semester.csv", "notebooks/11_target.ipynb", "data/raw/sources.yml"],
+)
+def test_a_missing_file_is_named_with_its_cure(built, name):
+    (built.folder / name).unlink()
+    done = built.make()
+    assert done.returncode != 0
+    assert (
+        done.stderr.splitlines()[0] == f"{name} is missing: restore it with 'git checkout {name}'"
+    )
+    assert built.calls() == []
+
+
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
@@ -316,5 +330,5 @@ def test_a_real_build_in_a_fresh_copy_gives_the_same_bytes_as_another(clone, tmp
     for name, named in makefile_lists("SOURCES").items():
         executed = json.loads((clone / "build" / f"{name}.ipynb").read_text())
         reads = executed["metadata"][provenance.RECORD]["reads"]
-        raw = [read for read in reads if read["path"].startswith("data/raw/")]
+        raw = [r for r in reads if r["path"].startswith("data/raw/") and r["direct"]]
         assert {i for read in raw for i in read["sources"]} - installed == set(named), name

@@ -1,5 +1,6 @@
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -63,13 +64,31 @@ def test_classes_without_value_are_told_apart(areas):
     assert 56 in sizes and 65 in sizes
 
 
-def test_values_get_the_colour_of_their_class(areas):
-    figure = drawn(areas)
-    handles = figure.legends[0].get_patches()
-    assert len(handles) == 3
+def test_every_area_gets_the_colour_of_its_class(areas):
+    table = areas.copy()
+    table.loc[10, "value"] = 25.0  # on a break: the class includes its upper end
+    figure = drawn(table)
+    by_class = [mpl.colors.to_hex(h.get_facecolor()) for h in figure.legends[0].get_patches()]
+    mainland = table[table["kota_code"] != "3101"]
+    wanted = [by_class[0 if v <= 25 else 1 if v <= 50 else 2] for v in mainland["value"]]
     fill = figure.axes[0].collections[0]
-    used = {mpl.colors.to_hex(color) for color in fill.get_facecolor()}
-    assert used == {mpl.colors.to_hex(handle.get_facecolor()) for handle in handles}
+    assert [mpl.colors.to_hex(color) for color in fill.get_facecolor()] == wanted
+    lightness = [sum(mpl.colors.to_rgb(color)) for color in by_class]
+    assert lightness == sorted(lightness, reverse=True)  # darker is more
+
+
+def test_the_boundaries_named_are_those_drawn(areas):
+    other = areas.copy()
+    other.attrs = {"source": "mine.gpkg"}
+    assert "Boundaries: mine.gpkg" in words(drawn(other))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 1000])
+def test_round_breaks_reach_every_value(scale):
+    values = pd.Series(np.random.default_rng(1).lognormal(1, 1, 200) * scale)
+    breaks = maps.round_breaks(values)
+    assert breaks == sorted(set(breaks)) and breaks[-1] >= values.max()
+    assert all(float(f"{b:.1e}") == pytest.approx(b) for b in breaks)
 
 
 def test_a_value_beyond_the_last_class_is_refused(areas):

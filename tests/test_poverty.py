@@ -29,6 +29,19 @@ def test_jakarta_is_taken_from_its_own_table(series):
     assert row["region"] == "DKI Jakarta"
 
 
+def test_what_is_missing_is_told_apart(series):
+    status = series.set_index(["region_code", "period"])["status"]
+    assert status["31", "2023-09"] == poverty.NOT_PUBLISHED  # its releases were searched
+    assert status["32", "2022-09"] == poverty.NOT_IN_TABLES  # it may have been published
+
+
+def test_range_of_the_kota_leaves_out_what_is_missing():
+    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
+    words = poverty.range_words(poverty.of_period(kota, "2022-03"))
+    assert "of the 3 kota with a figure ranged from 3.52 % in Jakarta Selatan to 7.24 %" in words
+    assert "with a figure" not in poverty.range_words(poverty.of_period(kota, "2024-03"))
+
+
 def test_cells_noted_as_wrong_are_withheld(series):
     indonesia = series[series["region_code"] == "00"].set_index("period")
     assert indonesia.loc["2018-03", "status"] == poverty.WITHHELD
@@ -39,7 +52,7 @@ def test_cells_noted_as_wrong_are_withheld(series):
 
 def test_a_province_that_did_not_exist_has_nothing(series):
     north = series[(series["region_code"] == "65") & (series["period"] < "2015-03")]
-    assert north["p0_pct"].isna().all() and (north["status"] == poverty.NOT_PUBLISHED).all()
+    assert north["p0_pct"].isna().all() and (north["status"] == poverty.NOT_IN_TABLES).all()
 
 
 def test_kota_grid_is_complete_and_empty_where_nothing_was_published():

@@ -94,6 +94,15 @@ def test_the_last_page_holds_parameters_version_and_checksums(executed, typst_so
     assert book["metadata"][provenance.RECORD]["reads"][0]["sha256"][:16] in last
 
 
+def test_the_date_is_that_of_the_newest_source(monkeypatch):
+    from datetime import date
+    from types import SimpleNamespace
+
+    dates = {"a": date(2026, 1, 1), "b": date(2026, 11, 23), "c": date(2025, 1, 1)}
+    monkeypatch.setattr(report.sources, "record", lambda i: SimpleNamespace(date_accessed=dates[i]))
+    assert report._accessed(["a", "b", "c"]) == date(2026, 11, 23)
+
+
 def test_the_same_notebook_gives_the_same_bytes(executed, tmp_path):
     path = executed(TEXT, FIGURE, TABLE)
     for name in ("a.pdf", "b.pdf"):

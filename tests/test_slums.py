@@ -84,7 +84,7 @@ def test_completeness_against_every_total(areas, few):
     table = slums.by_kelurahan(few, areas)
     counts = pd.DataFrame(
         {"year": ["2017", "2017"], "area": ["Jakarta Pusat", "Jakarta Barat"]}
-        | {"kategori": "total", "rw_count": [98.0, 92.0], "source": "BPS"}
+        | {"kategori": "total", "rw_count": [98.0, 92.0], "counted_by": "BPS", "source": "BPS"}
     )
     kota = {"3173": "Jakarta Pusat", "3174": "Jakarta Barat", "3172": "Jakarta Timur"}
     own = slums.completeness(table, slums.count_series(counts), kota).set_index("kota")
@@ -101,12 +101,27 @@ def test_counts_of_the_province():
         2008: 415, 2011: 392, 2012: 264, 2013: 223, 2015: 174, 2017: 445, 2026: 211,
     }  # fmt: skip
     assert province.loc[2015, "counted_by"] == slums.ADMINISTRATIVE
+    assert province.loc[2026, "counted_by"] == slums.NOT_STATED
     assert province.loc[2013, "frame"] != province.loc[2017, "frame"]
 
 
 def test_categories_are_summed_where_there_is_no_total():
     counts = pd.DataFrame(
         {"year": ["2025"] * 2, "area": ["Jakarta Pusat"] * 2, "kategori": ["ringan", "berat"]}
-        | {"rw_count": [11.0, 38.0], "source": ["BPS"] * 2}
+        | {"rw_count": [11.0, 38.0], "counted_by": ["BPS"] * 2, "source": ["BPS"] * 2}
     )
     assert list(slums.count_series(counts)["slum_rw_count"]) == [49]
+
+
+def test_words_say_what_can_be_read_and_what_contradicts():
+    series = slums.count_series(sources.read("rw_kumuh_counts"))
+    words = slums.frame_words(series[series["area"] == "DKI Jakarta"])
+    assert "from 415 in 2008 to 223 in 2013" in words and "from 445 in 2017 to 211 in 2026" in words
+    parts = slums.parts_words(series, "DKI Jakarta", list(regions.KOTA.values()))
+    assert "in 2015 the 5 kota with a count sum to 210, not 174" in parts
+
+
+def test_centroids_outside_are_flagged(listed, boundaries, raw):
+    assert (~listed["inside"]).sum() == 5
+    moved = raw.assign(lon=raw["lon"] + 0.5)  # 55 km to the east
+    assert not slums.clean_list(moved, boundaries)["inside"].any()

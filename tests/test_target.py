@@ -77,7 +77,9 @@ def test_a_target_ahead_and_one_without_release(series):
     ahead = target.Target("31", "2022-09", 4.61, "2029-09", 3.0)
     assert "lies ahead" in target.verdict(target.progress(series, ahead), ahead)
     unknown = target.Target("31", "2017-09", 3.78, "2023-09", 2.78)
-    assert "is not known" in target.verdict(target.progress(series, unknown), unknown)
+    assert "cannot be said here: the figure of that period is not published" in target.verdict(
+        target.progress(series, unknown), unknown
+    )
 
 
 def test_another_region(series):
@@ -105,8 +107,10 @@ def test_a_target_that_makes_no_sense_is_refused(values, told):
     ("values", "told"),
     [
         (("99", "2017-09", 3.78, "2022-09", 2.78), "no region '99'"),
-        (("31", "2023-09", 4.3, "2029-09", 2.78), "no P0 was published for region 31, 2023-09"),
+        (("31", "2023-09", 4.3, "2029-09", 2.78), "P0 of region 31 for 2023-09 is not published"),
         (("31", "2017-09", 3.87, "2022-09", 2.78), "the published P0 .* is 3.78"),
+        (("00", "2018-03", 9.82, "2029-09", 5.0), "for 2018-03 is withheld"),
+        (("94", "2022-03", 26.56, "2029-09", 20.0), "lost a part of its area in 2024-03"),
     ],
 )
 def test_a_baseline_that_was_not_published_is_refused(series, values, told):
@@ -139,3 +143,56 @@ def test_the_line_has_gaps_and_crosses_where_nothing_was_published(series):
     assert len(lines) == 2  # broken where the frame changes
     assert sum(np.isnan(line.get_ydata()).sum() for line in lines) == 2  # 2010-09 and 2023-09
     assert list(crosses.get_xdata()) == [periods.decimal_year(p) for p in ("2010-09", "2023-09")]
+
+
+def test_bounds_by_hand(progress):
+    # 4.61 % and 494,930 poor are rounded: the corners of (4.605..4.615) x (494,925..494,935).
+    row = target.at(progress, "2022-09")
+    low = (4.605 - 2.78) / 4.605 * 494_925
+    high = (4.615 - 2.78) / 4.615 * 494_935
+    assert row["distance_low_count"] == pytest.approx(low, abs=1)
+    assert row["distance_high_count"] == pytest.approx(high, abs=1)
+
+
+def test_the_error_that_would_be_needed(progress):
+    words = target.needed_error_sentence(progress, RPJMD)
+    assert f"{1.83 / 1.96:.2f} points" in words and "20 % of the rate" in words
+
+
+def test_interim_targets_belong_to_their_plan():
+    targets = sources.read("poverty_targets")
+    assert list(target.interim(targets, RPJMD)["p0_pct"]) == [3.38]
+    other = target.Target("31", "2017-09", 3.78, "2029-09", 2.0)
+    assert target.interim(targets, other).empty
+
+
+def test_missing_counts_are_left_out_of_sentences(series):
+    aim = target.Target("00", "2017-09", 10.12, "2022-09", 9.0)
+    own = target.progress(series, aim)
+    own["poor_count"] = pd.NA
+    assert "persons" not in target.break_sentence(own) and "()" not in target.break_sentence(own)
+
+
+def test_a_baseline_that_is_the_last_figure_is_on_the_path(series):
+    aim = target.Target("31", "2025-09", 4.03, "2029-09", 3.0)
+    assert "on the straight path" in target.verdict(target.progress(series, aim), aim)
+
+
+def test_bars_are_as_high_as_the_distance(progress):
+    figure = target.draw_distance(progress, RPJMD)
+    points, persons = ([bar.get_height() for bar in axes.patches] for axes in figure.axes)
+    plt.close(figure)
+    known = progress[progress["period"] > "2017-09"].fillna(
+        {"distance_points": 0, "distance_count": 0}
+    )
+    assert points == pytest.approx(list(known["distance_points"]))
+    assert persons == pytest.approx(list(known["distance_count"] / 1000))
+    assert points[0] < 0 < points[-1]
+
+
+def test_dates_that_were_not_seen_are_marked_and_empty_columns_left_out(progress, series):
+    dates = target.progress_table(progress).set_index("period")["date_published"]
+    assert dates["2017-09"] == "2018-01-02" and dates["2020-03"] == "2020-07-15 (about)"
+    assert dates["2022-09"] == "2023-01-16 (about)"  # seen within a day
+    other = target.progress(series, target.Target("32", "2017-09", 7.83, "2022-09", 6.83))
+    assert "date_published" not in target.progress_table(other)

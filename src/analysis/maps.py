@@ -90,14 +90,15 @@ def choropleth(
     status = areas["status"] if classes else pd.Series("", index=areas.index)
     classes = classes or {"": NOT_PUBLISHED}
 
+    def islands(part: gpd.GeoDataFrame) -> bool:
+        return (part["kota_code"] == KEPULAUAN_SERIBU).all()
+
     def fill(axes: Axes, part: gpd.GeoDataFrame) -> None:
         valued = part[values[part.index].notna()]
         if len(valued):
             own = style[valued.index]
             rim = (
-                {"edgecolor": own, "linewidth": _ISLAND_BORDER_POINTS}
-                if (part["kota_code"] == KEPULAUAN_SERIBU).all()
-                else _BORDER
+                {"edgecolor": own, "linewidth": _ISLAND_BORDER_POINTS} if islands(part) else _BORDER
             )
             valued.plot(ax=axes, color=own, **rim)
         rest = part.drop(index=valued.index)
@@ -105,7 +106,10 @@ def choropleth(
             own = rest[status[rest.index] == name]
             if len(own):
                 hatched = {"hatch": drawn.hatch, "edgecolor": "0.45"} if drawn.hatch else _BORDER
-                own.plot(ax=axes, facecolor=drawn.color, **{"linewidth": 0.25, **hatched})
+                line = {"linewidth": 0.25, **hatched}
+                if islands(part):
+                    line |= {"edgecolor": "0.6", "linewidth": _ISLAND_BORDER_POINTS}
+                own.plot(ax=axes, facecolor=drawn.color, **line)
 
     for name, drawn in classes.items():
         if (status[values.isna()] == name).any():
@@ -119,6 +123,16 @@ def choropleth(
                 )
             )
     return _map(areas, fill, title=title, handles=handles, legend=legend, labels=kota_labels or {})
+
+
+def round_breaks(values: pd.Series, count: int = 5) -> list[float]:
+    """Upper ends of classes: quantiles of the values, rounded up to two digits.
+
+    For maps whose values change with a parameter; the last class reaches the largest value.
+    """
+    quantiles = values.dropna().quantile(np.linspace(0, 1, count + 1)[1:])
+    size = 10.0 ** (np.floor(np.log10(quantiles)) - 1)
+    return list(dict.fromkeys((np.ceil(quantiles / size - 1e-9) * size).round(6)))
 
 
 def _limits(low: float, high: float, decimals: int, number: int) -> str:
@@ -208,7 +222,10 @@ def _scale_bar(axes: Axes, kilometres: int) -> None:
     """A bar of so many kilometres in the lower right corner; the axes are in metres."""
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    start = right - kilometres * 1000 - 0.02 * (right - left)
+    # Below everything drawn, so that it covers nothing.
+    bottom -= 0.06 * (top - bottom)
+    axes.set_ylim(bottom, top)
+    start = right - kilometres * 1000 - 0.06 * (right - left)
     y = bottom + 0.025 * (top - bottom)
     tick = 0.012 * (top - bottom)
     x = [start, start, start + kilometres * 1000, start + kilometres * 1000]

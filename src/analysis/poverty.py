@@ -9,6 +9,10 @@ import pandas as pd
 from analysis import periods, regions
 
 PUBLISHED, NOT_PUBLISHED, WITHHELD = "published", "not published", "withheld"
+NOT_IN_TABLES = "not in the tables"  # of another region: it may have been published elsewhere
+# Semesters in which a province lost a part of its area to new provinces: figures before and after
+# are not of the same area (Kalimantan Utara left 64; four provinces left 91 and 94).
+SPLITS = {"64": "2015-03", "91": "2024-03", "94": "2024-03"}
 
 
 class PovertyError(ValueError):
@@ -37,8 +41,10 @@ def semester_series(
     pandas.DataFrame
         One row per region and period of the grid, sorted: ``region_code, region, period, p0_pct,
         poor_count`` (persons), ``poverty_line_rp`` (per person and month), ``p1_pct, p2_pct,
-        gini, date_published, status, source``. ``status`` says of P0: published, not published,
-        or withheld because the published cell is wrong.
+        gini, date_published, date_basis, status, source``. ``status`` says of P0: published, not
+        published (or not found, for DKI Jakarta, whose releases were searched), not in the tables
+        (for other regions, of which only tables of BPS were used), or withheld because the
+        published cell is wrong. ``date_basis`` says how the date is known.
     """
     wrong = panel["note"].notna()
     value = pd.to_numeric(panel["value_as_published"]).mask(wrong)
@@ -58,15 +64,19 @@ def semester_series(
     )
     series = series.set_index(["region_code", "period"]).reindex(grid).reset_index()
     series["region"] = series["region_code"].map(provinces)
-    dates = series[["period"]].merge(releases[["period", "date_published"]], how="left")
-    known = (series["region_code"] == "31") & series["p0_pct"].notna()
+    jakarta = series["region_code"] == "31"
+    dates = series[["period"]].merge(releases, how="left")
+    known = jakarta & series["p0_pct"].notna()
     series["date_published"] = dates["date_published"].where(known)
-    series["status"] = series["p0_pct"].notna().map({True: PUBLISHED, False: NOT_PUBLISHED})
+    series["date_basis"] = dates["basis"].where(known)
+    series["status"] = PUBLISHED
+    series.loc[series["p0_pct"].isna(), "status"] = NOT_IN_TABLES
+    series.loc[series["p0_pct"].isna() & jakarta, "status"] = NOT_PUBLISHED
     key = pd.MultiIndex.from_frame(series[["region_code", "period"]])
     is_withheld = key.isin(pd.MultiIndex.from_frame(withheld[["province_code", "period"]]))
     series["status"] = series["status"].mask(is_withheld, WITHHELD)
     columns = ["region_code", "region", "period", "p0_pct", "poor_count", "poverty_line_rp"]
-    columns += ["p1_pct", "p2_pct", "gini", "date_published", "status", "source"]
+    columns += ["p1_pct", "p2_pct", "gini", "date_published", "date_basis", "status", "source"]
     return series[columns]
 
 
@@ -74,8 +84,9 @@ def kota_series(kota: pd.DataFrame) -> pd.DataFrame:
     """Published poverty of the six kota on a complete grid of years (March).
 
     ``kota`` is the raw table ``dki_kota_poverty``. Returns ``period, kota_code, kota, p0_pct,
-    poor_count, poverty_line_rp, source``, one row per kota and March, missing where nothing was
-    published.
+    poor_count, poverty_line_rp, derived, source``, one row per kota and March, missing where
+    nothing was published. ``derived`` marks rows with a figure that was computed from others (a
+    growth rate, a difference) and not printed as such.
     """
     first, last = _span(kota["period"])
     marches = [period for period in periods.semesters(first, last) if period.endswith("-03")]
@@ -83,8 +94,20 @@ def kota_series(kota: pd.DataFrame) -> pd.DataFrame:
     series = kota.set_index(["period", "kota_code"]).reindex(grid).reset_index()
     series["kota"] = series["kota_code"].map(regions.KOTA)
     series["poor_count"] = (series["poor_thousand"] * 1000).round().astype("Int64")
-    columns = ["period", "kota_code", "kota", "p0_pct", "poor_count", "poverty_line_rp", "source"]
-    return series[columns]
+    words = series["source"].str.contains(r"^(?:derived|by difference)|growth of")
+    series["derived"] = words.fillna(False).astype(bool)
+    columns = ["period", "kota_code", "kota", "p0_pct", "poor_count", "poverty_line_rp"]
+    return series[[*columns, "derived", "source"]]
+
+
+def derived_words(kota: pd.DataFrame) -> str:
+    """Which kota figures are derived, for a note below a table; empty if none is."""
+    own = kota[kota["derived"]]
+    parts = [
+        f"{period[:4]} {', '.join(rows['kota'].str.removeprefix('Jakarta '))}"
+        for period, rows in own.groupby("period")
+    ]
+    return f"Derived from other published figures: {'; '.join(parts)}." if parts else ""
 
 
 def of_period(kota: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -100,6 +123,17 @@ def of_period(kota: pd.DataFrame, period: str) -> pd.DataFrame:
         known = ", ".join(kota.loc[kota["p0_pct"].notna(), "period"].unique())
         raise PovertyError(f"no kota has a published P0 for {period!r} (there are: {known})")
     return own.reset_index(drop=True)
+
+
+def range_words(own: pd.DataFrame) -> str:
+    """Lowest and highest P0 of the kota in one period, and of how many it is known."""
+    known = own[own["p0_pct"].notna()].sort_values("p0_pct")
+    low, high = known.iloc[0], known.iloc[-1]
+    known_of = "" if len(known) == len(own) else f" of the {len(known)} kota with a figure"
+    return (
+        f"In {periods.written(low['period'])} P0{known_of} ranged from {low['p0_pct']:.2f} % in "
+        f"{low['kota']} to {high['p0_pct']:.2f} % in {high['kota']}."
+    )
 
 
 def implied_population(poor_count: pd.Series, p0_pct: pd.Series) -> pd.DataFrame:

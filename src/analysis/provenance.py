@@ -1,7 +1,7 @@
 """What a run has read.
 
-Every reader of the library calls `record`. A processed table carries the raw sources it was made
-from (`analysis.tables`), so that a report names the publishers even where its notebook reads
+Every reader of the library calls `record`. A processed table carries what was read to make it
+(`analysis.tables`), so that a report lists raw files and publishers even where its notebook reads
 nothing but processed tables. Inside a notebook that `analysis.runner` executes, the records also
 go to the file named by ``ANALYSIS_READS``, from where the runner takes them into the notebook's
 metadata and the report prints them on its last page.
@@ -19,7 +19,7 @@ READS_VARIABLE = "ANALYSIS_READS"
 RECORD = "analysis_run"  # the key of the record in an executed notebook's metadata
 DISTRIBUTION = "jakarta-poverty-analysis"  # whose version is recorded
 
-_sources_read: set[str] = set()
+_reads: dict[str, dict] = {}
 
 
 def sha256(path: Path) -> str:
@@ -28,7 +28,20 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def record(path: Path, sources: Iterable[str], checksum: str | None = None) -> None:
+def checksum_of(files: Iterable[Path], folder: Path) -> str:
+    """One SHA-256 over several files, by their names below a folder and their contents."""
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        whole.update(f"{file.relative_to(folder)} {sha256(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def record(
+    path: Path,
+    sources: Iterable[str] = (),
+    checksum: str | None = None,
+    behind: Iterable[dict] = (),
+) -> None:
     """Note that ``path`` has been read.
 
     Parameters
@@ -36,28 +49,42 @@ def record(path: Path, sources: Iterable[str], checksum: str | None = None) -> N
     path
         The file.
     sources
-        Identifiers of the records in sources.yml that it is, or was made from.
+        Identifiers of its records in sources.yml: one for a raw file, none for others.
     checksum
         Its SHA-256, if known already.
+    behind
+        What was read to make it (`reads` at that time).
     """
-    sources = sorted(set(sources))
-    _sources_read.update(sources)
-    log = os.environ.get(READS_VARIABLE)
-    if not log:
-        return
-    line = {"path": paths.shown(path), "sha256": checksum or sha256(path), "sources": sources}
-    with Path(log).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    line = {
+        "path": paths.shown(path),
+        "sha256": checksum or sha256(path),
+        "sources": sorted(sources),
+        "direct": True,
+    }
+    _note(line)
+    for read in behind:
+        _note(read | {"direct": False})
 
 
-def sources_read() -> list[str]:
-    """Identifiers of all sources that this process has read, directly or through tables."""
-    return sorted(_sources_read)
+def _note(line: dict) -> None:
+    known = _reads.get(line["path"])
+    if known is None or line["direct"]:
+        _reads[line["path"]] = line
+    if log := os.environ.get(READS_VARIABLE):
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def reads() -> list[dict]:
+    """All that this process has read, directly or through tables: ``path, sha256, sources``."""
+    return [_reads[path] for path in sorted(_reads)]
 
 
 def read_log(log: Path) -> list[dict]:
     """The files noted in a log, each once, in order of their paths."""
-    if not log.exists():
-        return []
-    lines = set(log.read_text(encoding="utf-8").splitlines())
-    return sorted((json.loads(line) for line in lines), key=lambda read: read["path"])
+    noted: dict[str, dict] = {}
+    for text in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        line = json.loads(text)
+        if line["path"] not in noted or line["direct"]:
+            noted[line["path"]] = line
+    return [noted[path] for path in sorted(noted)]

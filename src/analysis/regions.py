@@ -213,7 +213,7 @@ def kelurahan(province: str = "31") -> gpd.GeoDataFrame:
     if not path.exists():
         raise RegionError(f"{paths.shown(path)} is missing: run 'make boundaries'")
     table = gpd.read_parquet(path)
-    provenance.record(path, table.attrs["sources"])
+    provenance.record(path, behind=table.attrs["reads"])
     return table
 
 
@@ -230,6 +230,49 @@ def kota() -> gpd.GeoDataFrame:
     )
     table = gpd.GeoDataFrame(merged, geometry="geometry", crs=parts.crs)
     table.attrs |= parts.attrs
+    return table
+
+
+def boundary_words(boundaries: gpd.GeoDataFrame) -> str:
+    """Where the boundaries in use come from, with the reference if they are GADM's."""
+    if boundaries.attrs["source"].startswith("GADM"):
+        return "Boundaries are those of GADM 4.1 [@gadm41], repaired."
+    return f"Boundaries are those of the file {boundaries.attrs['source']}, repaired."
+
+
+def kelurahan_table(
+    boundaries: gpd.GeoDataFrame, population: pd.DataFrame, rw: pd.DataFrame
+) -> pd.DataFrame:
+    """The table ``kelurahan``: codes, names, areas, residents and RW of the 267 kelurahan.
+
+    Parameters
+    ----------
+    boundaries
+        `kelurahan`.
+    population
+        Raw table ``kelurahan_population_2024``.
+    rw
+        Raw table ``kelurahan_rw``; its counts are missing on the islands, not zero.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See the schema in `analysis.tables`. ``official_area_km2`` is what published residents
+        and density imply.
+    """
+    table = (
+        boundaries.drop(columns="geometry")
+        .merge(
+            population[["kelurahan_code", "population_count", "density_per_km2"]],
+            on="kelurahan_code",
+            validate="1:1",
+        )
+        .merge(rw.drop(columns="source"), on="kelurahan_code", how="left", validate="1:1")
+    )
+    table.insert(3, "kecamatan_code", table["kelurahan_code"].str[:7])
+    table["official_area_km2"] = table["population_count"] / table["density_per_km2"]
+    counts = ["rw_count", "rw_flood_prone_count", "rw_flood_unknown_count"]
+    table[counts] = table[counts].astype("Int64")
     return table
 
 
@@ -270,7 +313,7 @@ def read_boundaries(path: Path | None = None) -> gpd.GeoDataFrame:
             raise RegionError(f"boundary file {shown} cannot be read ({error}): {cure}") from None
         if not isinstance(polygons, gpd.GeoDataFrame):
             raise RegionError(f"boundary file {shown} has no geometry: {cure}")
-        provenance.record(path, [])
+        provenance.record(path)
     if polygons.crs is None:
         raise RegionError(f"boundary file {shown} names no coordinate system: {cure}")
     codes = _find_codes(polygons)
@@ -340,7 +383,7 @@ def build_boundaries(path: Path | None = None) -> gpd.GeoDataFrame:
     )
     table = table[list(COLUMNS)]
     table.attrs["source"] = f"{sources.record('gadm41').citation}, repaired" if gadm else path.name
-    table.attrs["sources"] = provenance.sources_read()
+    table.attrs["reads"] = provenance.reads()
     return table
 
 

@@ -89,6 +89,7 @@ def run(
                 "reads": provenance.read_log(log),
             }
         nbformat.write(executed, temporary)
+        _failed(output).unlink(missing_ok=True)
         if not output.exists() or output.read_bytes() != temporary.read_bytes() or record:
             temporary.replace(output)
 
@@ -216,7 +217,7 @@ def _execute(
             config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
         )
     except PapermillExecutionError as error:
-        kept = output.with_name(f"failed-{output.name}")
+        kept = _failed(output)
         if temporary.exists():
             temporary.replace(kept)
         raise RunError(
@@ -229,6 +230,10 @@ def _execute(
             del os.environ[provenance.READS_VARIABLE]
         else:
             os.environ[provenance.READS_VARIABLE] = before
+
+
+def _failed(output: Path) -> Path:
+    return output.with_name(f"failed-{output.name}")
 
 
 def _strip(notebook: nbformat.NotebookNode) -> None:
@@ -258,15 +263,10 @@ def _warn_of_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
 
 
 def _library_checksum() -> str:
-    """One checksum over the library's files, by name and content."""
-    import hashlib
-
-    whole = hashlib.sha256()
+    """One checksum over what the Makefile counts as the library: all but the report's files."""
     folder = paths.ROOT / "src" / "analysis"
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.suffix != ".pyc":
-            whole.update(f"{file.relative_to(folder)} {provenance.sha256(file)}\n".encode())
-    return whole.hexdigest()
+    files = [f for kind in ("*.py", "*.mplstyle", "bps/*.py") for f in folder.glob(kind)]
+    return provenance.checksum_of(files, folder)
 
 
 def _one_line(error: object) -> str:

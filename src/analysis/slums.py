@@ -15,7 +15,7 @@ KOTA_WITH_LIST = ("3171", "3173", "3175")
 # From 2017 on BPS counts on another frame (census of all RW, 11 variables): 223 in 2013 and 445
 # in 2017 are not like for like.
 FRAME_CHANGE = 2017
-CENSUS, ADMINISTRATIVE = "BPS", "lurah and camat"
+BPS, ADMINISTRATIVE, NOT_STATED = "BPS", "lurah and camat", "not stated"
 
 
 class SlumError(ValueError):
@@ -119,26 +119,27 @@ def count_series(counts: pd.DataFrame) -> pd.DataFrame:
     """Published counts of slum RW by year and area, all categories together.
 
     ``counts`` is the raw table ``rw_kumuh_counts``. Returns ``year`` (integer), ``area,
-    slum_rw_count, counted_by, frame`` ("before 2017" or "from 2017"), sorted. A count whose
-    source is a list of the administration and not of BPS says so in ``counted_by``. Where an
+    slum_rw_count, counted_by, frame`` ("before 2017" or "from 2017"), sorted. ``counted_by`` is
+    BPS, lurah and camat (a list of the administration), or not stated by the source. Where an
     area has its categories but no total for a year, the total is their sum.
     """
     own = counts[counts["rw_count"].notna()]
     total = own[own["kategori"] == "total"]
     parts = (
-        own[own["kategori"] != "total"].groupby(["year", "area"], as_index=False)["rw_count"].sum()
+        own[own["kategori"] != "total"]
+        .groupby(["year", "area", "counted_by"], as_index=False)["rw_count"]
+        .sum()
     )
     keys = total.set_index(["year", "area"]).index
     parts = parts[~parts.set_index(["year", "area"]).index.isin(keys)]
     series = pd.concat([total, parts], ignore_index=True)
-    by_administration = series["source"].str.contains("Metrolima", na=False)
     return (
         pd.DataFrame(
             {
                 "year": series["year"].astype(int),
                 "area": series["area"],
                 "slum_rw_count": series["rw_count"].astype(int),
-                "counted_by": by_administration.map({True: ADMINISTRATIVE, False: CENSUS}),
+                "counted_by": series["counted_by"],
                 "frame": (series["year"].astype(int) >= FRAME_CHANGE).map(
                     {True: f"from {FRAME_CHANGE}", False: f"before {FRAME_CHANGE}"}
                 ),
@@ -201,12 +202,12 @@ def shortfall_words(completeness: pd.DataFrame) -> str:
 
 
 def frame_words(series: pd.DataFrame) -> str:
-    """What the counts of one area by BPS say within each frame, and why not across."""
-    by_bps = series[series["counted_by"] == CENSUS]
+    """What the counts of one area say within each frame, and why not across."""
+    counts = series[series["counted_by"] != ADMINISTRATIVE]
     parts = [
         f"from {part['slum_rw_count'].iloc[0]} in {part['year'].iloc[0]} "
         f"to {part['slum_rw_count'].iloc[-1]} in {part['year'].iloc[-1]}"
-        for _, part in by_bps.groupby("frame", sort=False)
+        for _, part in counts.groupby("frame", sort=False)
     ]
     return (
         f"The number of slum RW went {' and, on the new frame, '.join(parts)}. For "
@@ -216,11 +217,47 @@ def frame_words(series: pd.DataFrame) -> str:
     )
 
 
+def parts_words(counts: pd.DataFrame, area: str, parts: list[str]) -> str:
+    """Years in which the parts of an area do not sum to its total; empty if there is none."""
+    wide = counts.pivot(index="year", columns="area", values="slum_rw_count")
+    told = [
+        f"in {year} the {row[parts].notna().sum()} kota with a count sum to "
+        f"{row[parts].sum():.0f}, not {row[area]:.0f}"
+        for year, row in wide.iterrows()
+        if pd.notna(row[area]) and row[parts].sum() > row[area]
+    ]
+    return f"The source contradicts itself: {'; '.join(told)}." if told else ""
+
+
+def doubtful(listed: pd.DataFrame, areas: pd.DataFrame) -> pd.DataFrame:
+    """Listed RW that contradict the boundaries, and why.
+
+    ``listed`` is the table ``slum_rw``, ``areas`` the table ``kelurahan``. Returns ``kelurahan,
+    kota, rw, area_ha, kelurahan_ha, why``.
+    """
+    odd = listed[~listed["inside"] | ~listed["area_plausible"]]
+    odd = odd.drop(columns="kota_code").merge(areas, on="kelurahan_code")
+    reasons = zip(~odd["inside"], ~odd["area_plausible"], strict=True)
+    words = ("centroid outside the kelurahan", "larger than its kelurahan: area not used")
+    odd["why"] = ["; ".join(w for w, so in zip(words, r, strict=True) if so) for r in reasons]
+    odd["kelurahan_ha"] = odd["area_km2"] * 100
+    return odd[["kelurahan", "kota", "rw", "area_ha", "kelurahan_ha", "why"]]
+
+
 def draw_counts(axes: Axes, series: pd.DataFrame) -> None:
-    """Published counts of one area by year, the frames apart; lists of lurah and camat hollow."""
-    by_bps = series["counted_by"] == CENSUS
-    for _, part in series[by_bps].groupby("frame", sort=False):
-        axes.plot(part["year"], part["slum_rw_count"], marker="o", markersize=5, color="C0")
+    """Published counts of one area by year: points, those not by BPS hollow.
+
+    Points are not joined: the years between them were not published, and frames change.
+    """
+    by_bps = series["counted_by"] == BPS
+    axes.plot(
+        series.loc[by_bps, "year"],
+        series.loc[by_bps, "slum_rw_count"],
+        linestyle="none",
+        marker="o",
+        markersize=5,
+        color="C0",
+    )
     other = series[~by_bps]
     axes.plot(
         other["year"],

@@ -68,8 +68,17 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "date_published": pa.Column(
                 str, pa.Check.str_matches(r"^\d{4}-\d\d-\d\d$"), nullable=True
             ),
+            "date_basis": pa.Column(str, nullable=True),
             "status": pa.Column(
-                str, pa.Check.isin([poverty.PUBLISHED, poverty.NOT_PUBLISHED, poverty.WITHHELD])
+                str,
+                pa.Check.isin(
+                    [
+                        poverty.PUBLISHED,
+                        poverty.NOT_PUBLISHED,
+                        poverty.NOT_IN_TABLES,
+                        poverty.WITHHELD,
+                    ]
+                ),
             ),
             "source": pa.Column(str, nullable=True),
         },
@@ -92,6 +101,7 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "poverty_line_rp": pa.Column(
                 float, pa.Check.in_range(100_000, 2_000_000), nullable=True
             ),
+            "derived": pa.Column(bool),
             "source": pa.Column(str, nullable=True),
         },
         unique=["period", "kota_code"],
@@ -134,7 +144,9 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "year": pa.Column("int64", pa.Check.in_range(2000, 2050)),
             "area": pa.Column(str, pa.Check.isin(["DKI Jakarta", *regions.KOTA.values()])),
             "slum_rw_count": pa.Column("int64", pa.Check.in_range(1, 3_000)),
-            "counted_by": pa.Column(str, pa.Check.isin([slums.CENSUS, slums.ADMINISTRATIVE])),
+            "counted_by": pa.Column(
+                str, pa.Check.isin([slums.BPS, slums.ADMINISTRATIVE, slums.NOT_STATED])
+            ),
             "frame": pa.Column(str),
         },
         unique=["year", "area"],
@@ -171,7 +183,7 @@ def check(name: str, table: pd.DataFrame) -> pd.DataFrame:
 def write(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Check a table and write it to the processed folder, atomically; returns the table.
 
-    The sources read so far go with it (``attrs["sources"]``).
+    What has been read so far goes with it (``attrs["reads"]``).
 
     Raises
     ------
@@ -179,7 +191,7 @@ def write(name: str, table: pd.DataFrame) -> pd.DataFrame:
         See `check`; an earlier file stays as it was.
     """
     table = check(name, table)
-    table.attrs = {"sources": provenance.sources_read()}
+    table.attrs = {"reads": provenance.reads()}
     target = paths.processed() / f"{name}.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -203,8 +215,13 @@ def read(name: str) -> pd.DataFrame:
     if not path.exists():
         known = "" if name in _SCHEMAS else f" (there are: {', '.join(_SCHEMAS)})"
         raise TableError(f"{paths.shown(path)} is missing: run 'make tables'{known}")
-    table = pd.read_parquet(path)
-    provenance.record(path, table.attrs["sources"])
+    try:
+        table = pd.read_parquet(path)
+        provenance.record(path, behind=table.attrs["reads"])
+    except (OSError, ValueError, KeyError):
+        raise TableError(
+            f"{paths.shown(path)} is damaged: remove it and run 'make tables'"
+        ) from None
     return table
 
 

@@ -1,5 +1,6 @@
 """A poverty target: the straight path to it, and how far each release was from that path."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis import periods, poverty
 
@@ -82,7 +84,8 @@ def progress(series: pd.DataFrame, target: Target) -> pd.DataFrame:
     ------
     TargetError
         The region is not in the table, or no figure was published for the baseline, or the one
-        published is not the baseline of the target.
+        published is not the baseline of the target; or the region lost a part of its area
+        after the baseline.
     """
     own = series[series["region_code"] == target.region_code]
     if own.empty:
@@ -91,9 +94,16 @@ def progress(series: pd.DataFrame, target: Target) -> pd.DataFrame:
     own = own[own["period"] >= target.baseline_period].reset_index(drop=True)
     published = own.loc[own["period"] == target.baseline_period, "p0_pct"]
     if published.empty or published.isna().all():
+        status = "out of the series" if published.empty else own["status"].iloc[0]
         raise TargetError(
-            f"no P0 was published for region {target.region_code}, {target.baseline_period}: "
-            f"choose a baseline_period with a release"
+            f"P0 of region {target.region_code} for {target.baseline_period} is {status}: choose "
+            f"a baseline_period with a figure"
+        )
+    split = poverty.SPLITS.get(target.region_code, "")
+    if target.baseline_period < split:
+        raise TargetError(
+            f"region {target.region_code} lost a part of its area in {split}: figures before and "
+            f"after are not of the same area; choose a baseline_period from {split} on"
         )
     if not np.isclose(published.iloc[0], target.baseline_pct, atol=0.005):
         raise TargetError(
@@ -104,13 +114,14 @@ def progress(series: pd.DataFrame, target: Target) -> pd.DataFrame:
     path_pct = target.path_pct(own["period"])
     points = own["p0_pct"] - path_pct
     share = points / 100
-    # Rounding of P0 moves both the distance in points and the population it is applied to.
+    # Rounding of P0 (0.01 point) moves both the distance in points and the population it is
+    # applied to; that of the number of poor (10 persons) moves the population.
     corners = pd.concat(
         [
-            (own["p0_pct"] + rounding - path_pct)
-            / (own["p0_pct"] + rounding)
-            * own["poor_count"].astype("float64")
-            for rounding in (-0.005, 0.005)
+            (own["p0_pct"] + of_rate - path_pct)
+            / (own["p0_pct"] + of_rate)
+            * (own["poor_count"].astype("float64") + of_count)
+            for of_rate, of_count in itertools.product((-0.005, 0.005), (-5, 5))
         ],
         axis=1,
     )
@@ -139,34 +150,44 @@ def verdict(progress: pd.DataFrame, target: Target) -> str:
         missed = row["distance_points"] > 0
         outcome = "missed" if missed else "met"
         side = "above" if missed else "below"
+        persons = abs(row["distance_count"]) / 1000
+        counted = f", which is about {persons:,.0f} thousand persons"
+        counted += " too many" if missed else " fewer"
         return (
             f"The target of {aim} was **{outcome}**: poverty stood at **{row['p0_pct']:.2f} %**, "
-            f"{abs(row['distance_points']):.2f} points {side} it, which is about "
-            f"{abs(row['distance_count']) / 1000:,.0f} thousand persons "
-            f"{'too many' if missed else 'fewer'}."
+            f"{abs(row['distance_points']):.2f} points {side} it"
+            f"{'' if pd.isna(persons) else counted}."
         )
     released = progress[progress["p0_pct"].notna()]
     last = released.iloc[-1]
     if target.target_period <= progress["period"].max():
+        status = progress.loc[progress["period"] == target.target_period, "status"].iloc[0]
         return (
-            f"Whether the target of {aim} was met is not known: no figure was published for that "
-            f"period. The last one, of {periods.written(last['period'])}, is "
+            f"Whether the target of {aim} was met cannot be said here: the figure of that period "
+            f"is {status}. The last one, of {periods.written(last['period'])}, is "
             f"{last['p0_pct']:.2f} %."
         )
-    side = "above" if last["distance_points"] > 0 else "below"
+    distance = last["distance_points"]
+    where = "on" if abs(distance) < 0.005 else f"{abs(distance):.2f} points "
+    if where != "on":
+        where += "above" if distance > 0 else "below"
     return (
-        f"The target of {aim} lies ahead. The last release, of {periods.written(last['period'])}, "
-        f"is **{last['p0_pct']:.2f} %**, {abs(last['distance_points']):.2f} points {side} the "
-        f"straight path."
+        f"The target of {aim} lies ahead. The last figure, of {periods.written(last['period'])}, "
+        f"is **{last['p0_pct']:.2f} %**, {where} the straight path."
     )
 
 
 def interim(targets: pd.DataFrame, target: Target) -> pd.DataFrame:
-    """Interim targets on record between baseline and target: ``period, p0_pct``, sorted.
+    """Interim targets of the same plan between baseline and target: ``period, p0_pct``, sorted.
 
-    ``targets`` is the raw table ``poverty_targets``.
+    ``targets`` is the raw table ``poverty_targets``. A target that is not on record there as a
+    final one is no plan's, and has no interim targets.
     """
-    own = targets[(targets["region_code"] == target.region_code) & (targets["kind"] == "interim")]
+    own = targets[targets["region_code"] == target.region_code]
+    final = own[(own["kind"] == "final") & (own["period"] == target.target_period)]
+    if not np.isclose(final["p0_pct"], target.target_pct).any():
+        return own.head(0)[["period", "p0_pct"]]
+    own = own[own["kind"] == "interim"]
     between = (own["period"] > target.baseline_period) & (own["period"] < target.target_period)
     return own.loc[between, ["period", "p0_pct"]].sort_values("period", ignore_index=True)
 
@@ -178,7 +199,7 @@ def interim_verdict(progress: pd.DataFrame, interim: pd.DataFrame) -> str:
         aim = f"The interim target of {goal.p0_pct:.2f} % in {periods.written(goal.period)}"
         row = at(progress, goal.period)
         if row is None:
-            told.append(f"{aim} has no figure to be held against.")
+            told.append(f"{aim} has no figure to be held against here.")
             continue
         gap = row["p0_pct"] - goal.p0_pct
         persons = abs(gap) / 100 * row["population_count"] / 1000
@@ -197,10 +218,11 @@ def break_sentence(progress: pd.DataFrame, before: str = "2019-09", after: str =
         return ""
     change = second["p0_pct"] - first["p0_pct"]
     verb = "rose" if change > 0 else "fell"
-    persons = (second["poor_count"] - first["poor_count"]) / 1000
+    persons = second["poor_count"] - first["poor_count"]
+    counted = "" if pd.isna(persons) else f" ({persons / 1000:+,.0f} thousand persons)"
     return (
         f"From {periods.written(before)} to {periods.written(after)}, when the pandemic began, P0 "
-        f"{verb} by {abs(change):.2f} points in one release ({persons:+,.0f} thousand persons)."
+        f"{verb} by {abs(change):.2f} points in one release{counted.replace('-', '−')}."
     )
 
 
@@ -208,12 +230,12 @@ def needed_error_sentence(progress: pd.DataFrame, target: Target) -> str:
     """How large the unpublished standard error would have to be to explain the outcome."""
     row = at(progress, target.target_period)
     if row is None:
-        return "The outcome is not known yet, so that there is no distance to judge."
+        return "There is no figure for the end, so that there is no distance to judge."
     distance = abs(row["distance_points"])
     return (
         f"For the distance of {distance:.2f} points at the end to be sampling error at the usual "
         f"95 % level, the standard error of P0 would have to be {distance / 1.96:.2f} points, "
-        f"{distance / 1.96 / row['p0_pct']:.0%} of the rate itself."
+        f"{distance / 1.96 / row['p0_pct'] * 100:.0f} % of the rate itself."
     )
 
 
@@ -277,6 +299,7 @@ def draw_series(
     low, high = axes.get_ylim()
     low -= 0.08 * (high - low)  # room for labels below the points
     axes.set_ylim(low, high + 0.16 * (high - low))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     missing = at_year[values.isna()]
     axes.plot(
         missing,
@@ -287,8 +310,14 @@ def draw_series(
         markersize=5,
         clip_on=False,
         zorder=4,
-        label="no release",
+        label="no figure",
     )
+
+
+def split(region_code: str) -> list[tuple[str, str]]:
+    """The break of a series where a region lost a part of its area, for `draw_series`."""
+    period = poverty.SPLITS.get(region_code)
+    return [(period, "area split")] if period else []
 
 
 def draw_path(axes: Axes, target: Target, last: str, interim: pd.DataFrame) -> None:
@@ -378,12 +407,25 @@ def draw_distance(progress: pd.DataFrame, target: Target) -> Figure:
         colors = np.where(value > 0, "C1", "C0")
         bars = axes.bar(x, value.fillna(0), color=colors, width=0.68)
         places = 2 if scale == 1 else 0
-        labels = [f"{v:+.{places}f}".replace("-", "−") if pd.notna(v) else "n.r." for v in value]
+        labels = [f"{v:+.{places}f}".replace("-", "−") if pd.notna(v) else "n.a." for v in value]
         axes.bar_label(bars, labels, fontsize=7, padding=1.5, color="0.25")
         axes.axhline(0, color="0.3", linewidth=0.7)
         axes.margins(y=0.16)
         axes.set_ylabel(words)
+        axes.yaxis.set_major_formatter("{x:,.1f}" if scale == 1 else "{x:,.0f}")
     rows[0].set_title("Above (+) or below (−) the path")
     rows[1].set_xticks(x, [period.replace("-", "\n") for period in shown["period"]], fontsize=7)
     figure.align_ylabels()
     return figure
+
+
+def progress_table(progress: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `progress` that a reader wants, dates with a mark where they are not exact.
+
+    A column without any figure is left out.
+    """
+    exact = progress["date_basis"].fillna("").str.match(r"seen(?! within)|reported on that day")
+    dates = progress["date_published"].where(exact, progress["date_published"] + " (about)")
+    columns = ["period", "date_published", "p0_pct", "path_pct", "distance_points", "poor_count"]
+    columns += ["path_poor_count", "distance_count", "distance_low_count", "distance_high_count"]
+    return progress.assign(date_published=dates)[columns].dropna(axis="columns", how="all")

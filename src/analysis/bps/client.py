@@ -512,7 +512,7 @@ class Client:
         try:
             kept = json.loads(self._file(address).read_text(encoding="utf-8"))
             body = kept["body"].encode()
-            if kept["sha256"] != hashlib.sha256(body).hexdigest():
+            if kept["address"] != address or kept["sha256"] != hashlib.sha256(body).hexdigest():
                 return None
             return Answer(body, address, datetime.fromisoformat(kept["retrieved"]), True)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

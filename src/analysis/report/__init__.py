@@ -113,7 +113,9 @@ def _append_record(book: dict, run: dict) -> None:
     if re.search(r"\[-?@(?!fig-|tbl-)", text):
         blocks += ["## References", "::: {#refs}\n:::"]
     parameters = [f"| `{name}` | `{value!r}` |" for name, value in run["parameters"].items()]
-    checksums = [f"| `{path}` | `{sha256[:16]}` |" for path, sha256 in run["code"].items()]
+    own = [file for file in _HERE.iterdir() if file.suffix != ".pyc" and file.is_file()]
+    code = run["code"] | {"src/analysis/report": provenance.checksum_of(own, _HERE)}
+    checksums = [f"| `{path}` | `{sha256[:16]}` |" for path, sha256 in code.items()]
     checksums += [f"| `{read['path']}` | `{read['sha256'][:16]}` |" for read in run["reads"]]
     blocks += [
         "## How this report was made",
@@ -122,7 +124,10 @@ def _append_record(book: dict, run: dict) -> None:
     ]
     if parameters:
         blocks.append("| Parameter | Value |\n|:---|:---|\n" + "\n".join(parameters))
-    blocks.append("| File read | SHA-256 (first 16 digits) |\n|:---|:---|\n" + "\n".join(checksums))
+    blocks.append(
+        "| Code, and files read, directly or through tables | SHA-256, begins |\n|:---|:---|\n"
+        + "\n".join(checksums)
+    )
     record = {"cell_type": "markdown", "id": "record", "metadata": {}}
     book["cells"].append(record | {"source": "\n\n".join(blocks)})
 
