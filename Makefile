@@ -49,7 +49,7 @@ REPORT_LIBRARY := $(wildcard src/analysis/report/*)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
-.PHONY: help reports test lab notebooks tables boundaries check-raw format lint bench previews lock clean run-tests FORCE
+.PHONY: help reports test lab data notebooks tables boundaries check-raw format lint bench previews lock clean run-tests FORCE
 # No implicit rules: a no-op run is faster, and nothing surprises.
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -166,13 +166,17 @@ lab: $(ENV) $(BOUNDARY_TABLE) tables ## JupyterLab in the project's environment
 check-raw: $(ENV) ## verify every raw file against its record in data/raw/sources.yml
 	@$(BIN)/python -m analysis.sources
 
+data: $(ENV) ## refresh the official tables from the WebAPI of BPS (BPS_TOKEN=..., YES=1 replaces without asking)
+	@$(BIN)/python -m analysis.bps.refresh $(if $(YES),--yes)
+
 format: $(ENV) ## format code and notebooks
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
 lint: $(ENV) ## check the format and look for mistakes, changing nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-bench: $(ENV) ## measure set-up, reports and tests (see benchmarks/)
+bench: $(ENV) ## measure set-up, reports and tests, and the reader of BPS tables (see benchmarks/)
+	@$(BIN)/python benchmarks/bps_tables.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

@@ -1,6 +1,6 @@
 """Measure `analysis.bps.read_table` against what the project promises, and against pandas.
 
-``make bench-bps``; openpyxl, the peer for spreadsheets, is timed where it is installed.
+``make bench``; openpyxl, the peer for spreadsheets, is timed where it is installed.
 """
 
 import importlib.util

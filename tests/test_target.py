@@ -192,7 +192,7 @@ def test_bars_are_as_high_as_the_distance(progress):
 
 def test_dates_that_were_not_seen_are_marked_and_empty_columns_left_out(progress, series):
     dates = target.progress_table(progress).set_index("period")["date_published"]
-    assert dates["2017-09"] == "2018-01-02" and dates["2020-03"] == "2020-07-15 (about)"
-    assert dates["2022-09"] == "2023-01-16 (about)"  # seen within a day
+    assert dates["2017-09"] == "2018-01-02" and dates["2020-03"] == "c. 2020-07-15"
+    assert dates["2022-09"] == "c. 2023-01-16"  # seen within a day
     other = target.progress(series, target.Target("32", "2017-09", 7.83, "2022-09", 6.83))
     assert "date_published" not in target.progress_table(other)

@@ -168,7 +168,7 @@ def _map(
         axes.set_yticks([])
         axes.set(xlabel="", ylabel="")
         axes.grid(False)
-        _scale_bar(axes, scale_km)
+        _scale_bar(axes, scale_km, room=0.06 if axes is main else 0.15)
         for spine in axes.spines.values():
             spine.set_visible(axes is not main)
             spine.set(color="0.6", linewidth=0.6)
@@ -191,7 +191,7 @@ def _map(
     figure.text(0.0, 0.96, title, fontsize=10, fontweight="semibold")
     figure.text(
         1.0,
-        0.005,
+        -0.012,
         f"Boundaries: {areas.attrs['source']}",
         fontsize=6.8,
         color="0.35",
@@ -218,12 +218,14 @@ def _name_kota(axes: Axes, areas: gpd.GeoDataFrame, labels: Mapping[str, str]) -
         text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white")])
 
 
-def _scale_bar(axes: Axes, kilometres: int) -> None:
-    """A bar of so many kilometres in the lower right corner; the axes are in metres."""
+def _scale_bar(axes: Axes, kilometres: int, room: float) -> None:
+    """A bar of so many kilometres in the lower right corner; the axes are in metres.
+
+    ``room`` is the share of the height that is added for it below all that is drawn.
+    """
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    # Below everything drawn, so that it covers nothing.
-    bottom -= 0.06 * (top - bottom)
+    bottom -= room * (top - bottom)
     axes.set_ylim(bottom, top)
     start = right - kilometres * 1000 - 0.06 * (right - left)
     y = bottom + 0.025 * (top - bottom)

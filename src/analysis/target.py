@@ -425,7 +425,7 @@ def progress_table(progress: pd.DataFrame) -> pd.DataFrame:
     A column without any figure is left out.
     """
     exact = progress["date_basis"].fillna("").str.match(r"seen(?! within)|reported on that day")
-    dates = progress["date_published"].where(exact, progress["date_published"] + " (about)")
+    dates = progress["date_published"].where(exact, "c. " + progress["date_published"])
     columns = ["period", "date_published", "p0_pct", "path_pct", "distance_points", "poor_count"]
     columns += ["path_poor_count", "distance_count", "distance_low_count", "distance_high_count"]
     return progress.assign(date_published=dates)[columns].dropna(axis="columns", how="all")

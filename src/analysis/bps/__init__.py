@@ -1,5 +1,6 @@
 """What BPS and Satu Data Jakarta publish: read it, fetch it, find what is wrong in it."""
 
+from analysis.bps.client import BpsError, Client
 from analysis.bps.tables import BpsFormatError, read_table
 
-__all__ = ["BpsFormatError", "read_table"]
+__all__ = ["BpsError", "BpsFormatError", "Client", "read_table"]
