@@ -36,6 +36,7 @@ def shown():
         ("0317", 0, "0317"),
         (0.5, display.AS_PUBLISHED, "0.5"),
         (0.612, display.AS_PUBLISHED, "0.612"),
+        (385621.0, display.AS_PUBLISHED, "385,621"),
         (True, 0, "yes"),
     ],
 )

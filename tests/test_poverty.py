@@ -2,12 +2,14 @@ import pandas as pd
 import pytest
 
 from analysis import poverty, regions, sources
+from analysis.bps import checks
 
 
 @pytest.fixture(scope="module")
 def raw():
-    names = ("dki_poverty_semester", "province_poverty", "release_dates")
-    return [sources.read(name) for name in names]
+    panel = poverty.panel_table(sources.read("province_poverty"))
+    corrected = checks.correct(panel, sources.read("province_poverty_corrections"))
+    return [sources.read("dki_poverty_semester"), corrected, sources.read("release_dates")]
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +44,22 @@ def test_range_of_the_kota_leaves_out_what_is_missing():
     assert "with a figure" not in poverty.range_words(poverty.of_period(kota, "2024-03"))
 
 
-def test_cells_noted_as_wrong_are_withheld(series):
+def test_wrong_cells_are_corrected_or_withheld(series):
     indonesia = series[series["region_code"] == "00"].set_index("period")
-    assert indonesia.loc["2018-03", "status"] == poverty.WITHHELD
-    assert pd.isna(indonesia.loc["2018-03", "p0_pct"])
-    assert pd.isna(indonesia.loc["2022-03", "poverty_line_rp"])
-    assert indonesia.loc["2022-03", "status"] == poverty.PUBLISHED  # its P0 is right
+    assert indonesia.loc["2018-03", ["p0_pct", "status"]].tolist() == [9.82, poverty.CORRECTED]
+    assert indonesia.loc["2017-03", "p0_pct"] == 10.64
+    assert indonesia.loc["2022-03", "poverty_line_rp"] == 505_469
+    assert indonesia.loc["2022-03", "status"] == poverty.PUBLISHED  # its P0 was right
+    assert pd.isna(indonesia.loc["2017-03", "poverty_line_rp"])  # withheld
+
+
+def test_every_correction_was_found_by_rule():
+    panel = poverty.panel_table(sources.read("province_poverty"))
+    found = checks.check(panel, checks.POVERTY_RULES, frames=checks.FRAMES)
+    key = ["area_code", "period", "indicator"]
+    corrected = sources.read("province_poverty_corrections")
+    assert set(corrected[key].itertuples(index=False)) <= set(found[key].itertuples(index=False))
+    assert not (found["area_code"] == "31").any()
 
 
 def test_a_province_that_did_not_exist_has_nothing(series):

@@ -109,7 +109,7 @@ def test_a_target_that_makes_no_sense_is_refused(values, told):
         (("99", "2017-09", 3.78, "2022-09", 2.78), "no region '99'"),
         (("31", "2023-09", 4.3, "2029-09", 2.78), "P0 of region 31 for 2023-09 is not published"),
         (("31", "2017-09", 3.87, "2022-09", 2.78), "the published P0 .* is 3.78"),
-        (("00", "2018-03", 9.82, "2029-09", 5.0), "for 2018-03 is withheld"),
+        (("65", "2013-09", 9.82, "2029-09", 5.0), "for 2013-09 is not in the tables"),
         (("94", "2022-03", 26.56, "2029-09", 20.0), "lost a part of its area in 2024-03"),
     ],
 )

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis import periods, regions
 
-PUBLISHED, NOT_PUBLISHED, WITHHELD = "published", "not published", "withheld"
+PUBLISHED, NOT_PUBLISHED = "published", "not published"
+CORRECTED, WITHHELD = "corrected", "withheld"  # flags of `analysis.bps.checks.correct`
 NOT_IN_TABLES = "not in the tables"  # of another region: it may have been published elsewhere
 # Semesters in which a province lost a part of its area to new provinces: figures before and after
 # are not of the same area (Kalimantan Utara left 64; four provinces left 91 and 94).
@@ -17,6 +18,18 @@ SPLITS = {"64": "2015-03", "91": "2024-03", "94": "2024-03"}
 
 class PovertyError(ValueError):
     """A table of published poverty figures is not what it should be."""
+
+
+def panel_table(raw: pd.DataFrame) -> pd.DataFrame:
+    """The raw table ``province_poverty`` as `analysis.bps.checks` takes it.
+
+    Returns ``area_code, area, period, indicator, value, value_as_published, source``, the values
+    as published, wrong cells included.
+    """
+    names = {"province_code": "area_code", "province": "area"}
+    table = raw.rename(columns=names).assign(value=pd.to_numeric(raw["value_as_published"]))
+    columns = ["area_code", "area", "period", "indicator", "value", "value_as_published", "source"]
+    return table[columns]
 
 
 def semester_series(
@@ -29,8 +42,8 @@ def semester_series(
     dki
         Raw table ``dki_poverty_semester``.
     panel
-        Raw table ``province_poverty``. Its rows for DKI Jakarta give way to ``dki``, which is
-        more complete. A cell with a note that it is wrong is withheld (missing).
+        `panel_table` after `analysis.bps.checks.correct`, with its ``flag``. Its rows for DKI
+        Jakarta give way to ``dki``, which is more complete.
     releases
         Raw table ``release_dates`` (of DKI Jakarta).
     provinces
@@ -41,18 +54,17 @@ def semester_series(
     pandas.DataFrame
         One row per region and period of the grid, sorted: ``region_code, region, period, p0_pct,
         poor_count`` (persons), ``poverty_line_rp`` (per person and month), ``p1_pct, p2_pct,
-        gini, date_published, date_basis, status, source``. ``status`` says of P0: published, not
-        published (or not found, for DKI Jakarta, whose releases were searched), not in the tables
-        (for other regions, of which only tables of BPS were used), or withheld because the
-        published cell is wrong. ``date_basis`` says how the date is known.
+        gini, date_published, date_basis, status, source``. ``status`` says of P0: published; not
+        published (or not found, for DKI Jakarta, whose releases were searched); not in the tables
+        (for other regions, of which only tables of BPS were used); corrected; or withheld because
+        the published cell is wrong and the right value not known. ``date_basis`` says how the
+        date is known.
     """
-    wrong = panel["note"].notna()
-    value = pd.to_numeric(panel["value_as_published"]).mask(wrong)
-    wide = panel.assign(value=value).pivot(
-        index=["province_code", "period"], columns="indicator", values="value"
-    )
-    wide["source"] = panel.groupby(["province_code", "period"])["source"].first()
-    withheld = panel[wrong & (panel["indicator"] == "p0_pct")]
+    key = ["area_code", "period"]
+    wide = panel.pivot(index=key, columns="indicator", values="value")
+    wide["source"] = panel.groupby(key)["source"].first()
+    flagged = panel[(panel["indicator"] == "p0_pct") & panel["flag"].notna()]
+    flagged = flagged.set_index(key)["flag"]
     others = wide.rename_axis(["region_code", "period"]).drop(index="31", level=0).reset_index()
     series = pd.concat([dki.assign(region_code="31"), others], ignore_index=True)
     # Printed in thousands with two decimals, so that persons come in tens.
@@ -72,9 +84,9 @@ def semester_series(
     series["status"] = PUBLISHED
     series.loc[series["p0_pct"].isna(), "status"] = NOT_IN_TABLES
     series.loc[series["p0_pct"].isna() & jakarta, "status"] = NOT_PUBLISHED
-    key = pd.MultiIndex.from_frame(series[["region_code", "period"]])
-    is_withheld = key.isin(pd.MultiIndex.from_frame(withheld[["province_code", "period"]]))
-    series["status"] = series["status"].mask(is_withheld, WITHHELD)
+    keys = pd.MultiIndex.from_frame(series[["region_code", "period"]])
+    flags = pd.Series(flagged.reindex(keys).to_numpy(), index=series.index)
+    series["status"] = series["status"].where(flags.isna(), flags)
     columns = ["region_code", "region", "period", "p0_pct", "poor_count", "poverty_line_rp"]
     columns += ["p1_pct", "p2_pct", "gini", "date_published", "date_basis", "status", "source"]
     return series[columns]

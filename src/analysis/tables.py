@@ -74,6 +74,7 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
                 pa.Check.isin(
                     [
                         poverty.PUBLISHED,
+                        poverty.CORRECTED,
                         poverty.NOT_PUBLISHED,
                         poverty.NOT_IN_TABLES,
                         poverty.WITHHELD,
@@ -85,7 +86,9 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
         unique=["region_code", "period"],
         checks=[
             pa.Check(
-                lambda t: (t["status"] == poverty.PUBLISHED) == t["p0_pct"].notna(),
+                lambda t: (
+                    t["status"].isin([poverty.PUBLISHED, poverty.CORRECTED]) == t["p0_pct"].notna()
+                ),
                 error="status contradicts p0_pct",
             )
         ],
