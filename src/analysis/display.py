@@ -171,10 +171,8 @@ def written(value: object, decimals: int = 0) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if decimals == AS_PUBLISHED:
-        text = f"{value:,}".removesuffix(".0")
-    else:
-        text = f"{value:,.{decimals}f}"
+    as_published = f"{value:,}".removesuffix(".0")
+    text = as_published if decimals == AS_PUBLISHED else f"{value:,.{decimals}f}"
     # A rounded zero has no sign.
     return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
 
