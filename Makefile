@@ -25,6 +25,8 @@ export PATH := $(BIN):$(PATH)
 CLEANING := 01_regions 02_poverty_series 03_slums
 REPORTS := 11_target 12_slum_map 13_kelurahan_atlas
 NOTEBOOKS := $(CLEANING) $(REPORTS)
+# A cleaning notebook that is a report too: what was found wrong in the published tables.
+PDFS := 02_poverty_series $(REPORTS)
 
 # What each notebook writes, and which sources (records of data/raw/sources.yml) it reads.
 TABLES_01_regions := kelurahan
@@ -62,7 +64,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | grep -v -E 'make (reports|test)\b' | expand -t 19
 	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)  VENV=path"
 
-reports: $(REPORTS:%=reports/%.pdf) ## the PDF reports
+reports: $(PDFS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
 
 # FORCE if one of the files is not there.
@@ -148,7 +150,7 @@ tables: $(CLEANING:%=$(BUILD)/%.ipynb) ## the processed tables (data/processed)
 notebooks: $(NOTEBOOKS:%=$(BUILD)/%.ipynb) ## execute all notebooks and write their outputs into notebooks/
 	@for name in $(NOTEBOOKS); do $(RUN) notebooks/$$name.ipynb --in-place || exit 1; done
 
-previews: $(REPORTS:%=reports/previews/%.png) ## the pictures of the README
+previews: $(PDFS:%=reports/previews/%.png) ## the pictures of the README
 
 # ---- work -----------------------------------------------------------------------------------
 

@@ -1,6 +1,9 @@
+import json
+
 import bps_files as files
 import pandas as pd
 import pytest
+from bps_server import BpsServer
 
 from analysis import provenance, sources
 from analysis.bps import client, refresh
@@ -84,6 +87,20 @@ def test_only_what_differs_is_shown_and_replaced(raw_copy, capsys):
     assert kota.loc[("2025-03", "3175"), "poverty_line_rp"] == 736_415  # beside what was there
     assert sources.check() == []  # the records fit the new files
     assert len(panel) == 2221 and len(kota) == 42  # nothing was taken away
+
+
+def test_the_same_through_http(raw_copy, capsys, tmp_path):
+    stand_in = Stand_In(**CHANGED)
+    with BpsServer() as server:
+        for variable in stand_in.values:
+            (answer,) = stand_in.dynamic_tables(variable, "0000", ["125"])
+            server.tables["0000", variable] = json.loads(answer)
+        asked = client.Client(
+            server.token, base_url=server.address, cache=tmp_path / "cache", pause_s=0, backoff_s=0
+        )
+        assert refresh.main(["--yes"], asked) == 0
+    assert "4.03 -> 4.05" in capsys.readouterr().out
+    assert sources.check() == []
 
 
 def test_nothing_is_replaced_without_a_yes(raw_copy, capsys, monkeypatch):

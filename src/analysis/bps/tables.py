@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import regions
-from analysis.bps import numbers
+from analysis.bps import numbers, sheets
 
 COLUMNS = [
     "area_code",
@@ -155,9 +155,9 @@ def _read(content: bytes, options: _Options) -> pd.DataFrame:
         raise _Refusal("this is a PDF: take the table as CSV or XLSX from the website")
     if content.startswith(b"PK\x03\x04"):
         _check_zip(content)
-        return _from_grid(_spreadsheet(content, options), options)
+        return _from_grid(_spreadsheet(content, options, old=False), options)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
-        return _from_grid(_spreadsheet(content, options), options)
+        return _from_grid(_spreadsheet(content, options, old=True), options)
     text = _decode(content)
     start = text.lstrip()[:1]
     if start in ("{", "["):
@@ -249,23 +249,11 @@ def _check_zip(content: bytes) -> None:
         raise _Refusal("this is a ZIP archive, but no spreadsheet: unpack it first")
 
 
-def _spreadsheet(content: bytes, options: _Options) -> _Grid:
-    import python_calamine
-
+def _spreadsheet(content: bytes, options: _Options, *, old: bool) -> _Grid:
     try:
-        book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        sheets = [book.get_sheet_by_index(i) for i in range(len(book.sheet_names))]
-        filled = {
-            sheet.name: (sheet.to_python(skip_empty_area=False), sheet.merged_cell_ranges or [])
-            for sheet in sheets
-        }
-    except (Exception, BaseException) as error:
-        # A damaged file can end in a panic of the reader, which is no Exception.
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise _Refusal(
-            f"the spreadsheet is damaged ({_one_line(error)}): download it again"
-        ) from None
+        filled = (sheets.read_apart if old else sheets.read)(content)
+    except sheets.DamagedSheet as error:
+        raise _Refusal(f"the spreadsheet is damaged ({error}): download it again") from None
     filled = {name: sheet for name, sheet in filled.items() if any(any(row) for row in sheet[0])}
     name = _choose(list(filled), options.sheet, "sheet")
     rows, merged = filled[name]
