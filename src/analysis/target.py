@@ -1,7 +1,8 @@
-"""A poverty target: the straight path to it, and how far each release was from that path."""
+"""A poverty target: the straight path to it, how far each release was from that path, how likely
+it was as known at each release, and what pace it asks for beside what was ever achieved."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import periods, poverty
+from analysis import forecast, periods, poverty
+from analysis.assumptions import Input
 
 
 class TargetError(ValueError):
@@ -248,6 +250,352 @@ def distance_words(progress: pd.DataFrame) -> str:
         f"Smallest {low['distance_points']:+.2f} points in {periods.written(low['period'])}, "
         f"largest {high['distance_points']:+.2f} points in {periods.written(high['period'])}."
     )
+
+
+# ---- what could be expected ------------------------------------------------------------------
+
+
+def released(series: pd.DataFrame, region_code: str) -> pd.DataFrame:
+    """The figures of a region with the day on which each became public.
+
+    Where the day is not known it is the usual one, 15 July for March and 15 January for September.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``period, p0_pct, date_published, date_known`` (bool), one row per published figure, by
+        date; after a split of the region only (`poverty.SPLITS`).
+    """
+    own = series[(series["region_code"] == region_code) & series["p0_pct"].notna()]
+    own = own[own["period"] >= poverty.SPLITS.get(region_code, "")]
+    dates = own["date_published"]
+    usual = [
+        f"{period[:4]}-07-15" if period.endswith("-03") else f"{int(period[:4]) + 1}-01-15"
+        for period in own["period"]
+    ]
+    return pd.DataFrame(
+        {
+            "period": own["period"],
+            "p0_pct": own["p0_pct"],
+            "date_published": dates.where(dates.notna(), usual),
+            "date_known": dates.notna(),
+        }
+    ).sort_values(["date_published", "period"], ignore_index=True)
+
+
+def known_on(releases: pd.DataFrame, date: str) -> pd.Series:
+    """P0 by period, of the figures that were public on a day (``2018-01-02``)."""
+    public = releases[releases["date_published"] <= date]
+    return public.set_index("period")["p0_pct"].sort_index()
+
+
+def as_known(
+    releases: pd.DataFrame,
+    target: Target,
+    scenarios: pd.DataFrame,
+    priors: Mapping[str, Input],
+    intervention: str,
+) -> pd.DataFrame:
+    """The probability of meeting the target, as it stood at each release since the baseline.
+
+    Only figures that were public on the day count, and an intervention only once it had begun.
+
+    Parameters
+    ----------
+    releases
+        `released`.
+    target
+        The target.
+    scenarios, priors, intervention
+        As for `analysis.forecast.survey_error_pct` and `analysis.forecast.fit`; all scenarios
+        are computed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per release and scenario: ``date_published, period, scenario, probability`` (that
+        the figure published for the target period is at most the target, to its two decimals),
+        ``probability_true`` (that P0 itself is, whatever the survey finds), ``median_pct,
+        low_pct, high_pct`` (central 95 per cent of the figure to come). Once the figure is
+        public, probability is 0 or 1 and the rest missing; as long as too few figures are known
+        for a forecast, all are missing.
+    """
+    rows = []
+    since = releases[releases["period"] >= target.baseline_period]
+    for release in since[since["period"] <= target.target_period].itertuples():
+        known = known_on(releases, release.date_published)
+        for scenario in scenarios["scenario"].unique():
+            row = {
+                "date_published": release.date_published,
+                "period": release.period,
+                "scenario": scenario,
+            }
+            if target.target_period in known.index:
+                met = known[target.target_period] < target.target_pct + 0.005
+                rows.append(row | {"probability": float(met)})
+                continue
+            if len(known) < forecast.FEWEST:
+                rows.append(row)
+                continue
+            error = forecast.survey_error_pct(known, scenarios, target.region_code, scenario)
+            ahead = forecast.fit(known, error, target.target_period, priors, intervention)
+            low, median, high = ahead.quantile([0.025, 0.5, 0.975], target.target_period)
+            met, truly = (
+                ahead.probability_at_most(limit, target.target_period, published=published)
+                for limit, published in (
+                    (target.target_pct + 0.005, True),
+                    (target.target_pct, False),
+                )
+            )
+            row |= {"probability": float(met), "probability_true": float(truly)}
+            rows.append(row | {"median_pct": median, "low_pct": low, "high_pct": high})
+    columns = ["date_published", "period", "scenario", "probability", "probability_true"]
+    return pd.DataFrame(rows, columns=[*columns, "median_pct", "low_pct", "high_pct"])
+
+
+def likelihood_words(known: pd.DataFrame, target: Target) -> str:
+    """How likely the target was at the first and the last release before its figure."""
+    open_ = known[known["median_pct"].notna()]
+    if open_.empty:
+        return "Too few figures were known for a forecast."
+    told = []
+    for date in dict.fromkeys([open_["date_published"].iloc[0], open_["date_published"].iloc[-1]]):
+        own = open_[open_["date_published"] == date]
+        low, high = own["probability"].min(), own["probability"].max()
+        period = periods.written(own["period"].iloc[0])
+        told.append(f"{_percent_range(low, high)} when {period} was the last figure")
+    return (
+        f"The probability that the figure published for {periods.written(target.target_period)} "
+        f"would be at most {target.target_pct:.2f} % was {', and '.join(told)} (range over the "
+        "scenarios of sampling error)."
+    )
+
+
+def _percent_range(low: float, high: float) -> str:
+    low, high = (f"{100 * p:.0f}" if p >= 0.005 else "under 1" for p in (low, high))
+    return f"**{low} %**" if low == high else f"**{low} to {high} %**"
+
+
+def without_intervention(
+    releases: pd.DataFrame,
+    region_code: str,
+    scenarios: pd.DataFrame,
+    scenario: str,
+    priors: Mapping[str, Input],
+    intervention: str,
+) -> pd.DataFrame:
+    """The path that the series' own past would have led to expect, had nothing happened.
+
+    The forecast from the figures before the intervention, held against what was published.
+
+    Returns
+    -------
+    pandas.DataFrame
+        From the intervention on, a row per period: ``period, p0_pct`` (as published),
+        ``median_pct, low_pct, high_pct`` (central 95 per cent of the figure without it),
+        ``difference_points, difference_low_points, difference_high_points``.
+    """
+    figures = releases.set_index("period")["p0_pct"].sort_index()
+    before = figures[figures.index < intervention]
+    after = periods.semesters(intervention, figures.index[-1])
+    low, median, high = np.full((3, len(after)), np.nan)
+    if len(before) >= forecast.FEWEST:
+        error = forecast.survey_error_pct(before, scenarios, region_code, scenario)
+        expected = forecast.fit(before, error, figures.index[-1], priors)
+        low, median, high = np.transpose(
+            [expected.quantile([0.025, 0.5, 0.975], period) for period in after]
+        )
+    p0 = figures.reindex(after).to_numpy()
+    return pd.DataFrame(
+        {
+            "period": after,
+            "p0_pct": p0,
+            "median_pct": median,
+            "low_pct": low,
+            "high_pct": high,
+            "difference_points": p0 - median,
+            "difference_low_points": p0 - high,
+            "difference_high_points": p0 - low,
+        }
+    )
+
+
+def intervention_words(path: pd.DataFrame) -> str:
+    """The difference at the first and the last figure since the intervention, with intervals."""
+    known = path[path["difference_points"].notna()].drop_duplicates("period")
+    if known.empty:
+        return "There is no figure since then, or too few before, to compare."
+    told = [
+        f"{row.difference_points:+.2f} points in {periods.written(row.period)} "
+        f"(95 % interval {row.difference_low_points:+.2f} to {row.difference_high_points:+.2f})"
+        for row in known.iloc[sorted({0, len(known) - 1})].itertuples()
+    ]
+    words = (
+        "Against the path that the earlier figures led to expect, the published figure differs by "
+        f"{' and '.join(told)}."
+    )
+    return words.replace("-", "−")
+
+
+def pace(series: pd.DataFrame, target: Target) -> pd.DataFrame:
+    """The pace that the target asks for, beside the fastest that any region ever kept.
+
+    From the baseline, or from the last figure if the target still lies ahead, to the target; and
+    over all spans of the same length between two published figures of a region.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per region, fastest first, ``needed`` (bool) marking the row of the target:
+        ``region_code, region, needed, first_period, last_period, points_per_year`` (negative is a
+        fall) and ``percent_per_year`` (of the level at the time, compounded). Regions without two
+        figures at that distance are left out.
+    """
+    own = released(series, target.region_code)
+    last = own.iloc[own["period"].argmax()]
+    if target.target_period > last["period"]:
+        start, level = last["period"], last["p0_pct"]
+    else:
+        start, level = target.baseline_period, target.baseline_pct
+    years = np.diff([periods.decimal_year(p) for p in (start, target.target_period)])[0]
+    names = series.drop_duplicates("region_code").set_index("region_code")["region"]
+    rows = [
+        (target.region_code, True, start, target.target_period, level, target.target_pct),
+    ]
+    for region_code in names.index:
+        figures = released(series, region_code).set_index("period")["p0_pct"].sort_index()
+        time = periods.decimal_year(figures.index)
+        apart = np.isclose(time.to_numpy()[None, :] - time.to_numpy()[:, None], years)
+        spans = [
+            (
+                region_code,
+                False,
+                figures.index[i],
+                figures.index[j],
+                figures.iloc[i],
+                figures.iloc[j],
+            )
+            for i, j in np.argwhere(apart)
+        ]
+        if spans:
+            rows.append(min(spans, key=lambda span: span[5] / span[4]))
+    columns = ["region_code", "needed", "first_period", "last_period", "from_pct", "to_pct"]
+    table = pd.DataFrame(rows, columns=columns)
+    table["region"] = table["region_code"].map(names)
+    table["points_per_year"] = (table["to_pct"] - table["from_pct"]) / years
+    table["percent_per_year"] = 100 * ((table["to_pct"] / table["from_pct"]) ** (1 / years) - 1)
+    return table.sort_values("percent_per_year", ignore_index=True)
+
+
+def pace_words(paces: pd.DataFrame, target: Target) -> str:
+    """The needed pace, the own record, and how many regions ever kept it."""
+    needed = paces[paces["needed"]].iloc[0]
+    others = paces[~paces["needed"] & (paces["region_code"] != "00")]
+    own = others[others["region_code"] == target.region_code]
+    years = np.diff([periods.decimal_year(needed[p]) for p in ("first_period", "last_period")])[0]
+    words = (
+        f"From {needed['from_pct']:.2f} % in {periods.written(needed['first_period'])} the target "
+        f"asks for {needed['points_per_year']:+.2f} points a year, or "
+        f"{needed['percent_per_year']:+.1f} % of the level each year, for {years:g} years. "
+    )
+    if own.empty:
+        words += f"No two figures of {needed['region']} lie as far apart. "
+    else:
+        best = own.iloc[0]
+        words += (
+            f"The fastest change over as many years in {best['region']} was "
+            f"{best['points_per_year']:+.2f} points ({best['percent_per_year']:+.1f} %) a year, "
+            f"{periods.written(best['first_period'])} to {periods.written(best['last_period'])}. "
+        )
+    kept = int((others["percent_per_year"] <= needed["percent_per_year"]).sum())
+    words += f"Of {len(others)} provinces with figures as far apart, {kept} ever kept that pace."
+    return words.replace("-", "−")
+
+
+# ---- drawing ---------------------------------------------------------------------------------
+
+
+def draw_fan(axes: Axes, ahead: forecast.Forecast, until: str) -> None:
+    """The figures to come, as bands of 50, 80 and 95 per cent around the median, in percent."""
+    after = periods.semesters(ahead.last, until)
+    at_year = periods.decimal_year(after)
+    shares = [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]
+    bands = np.array([ahead.quantile(shares, period) for period in after])
+    for i, words in enumerate(("95 %", "80 %", "50 %")):
+        axes.fill_between(
+            at_year,
+            bands[:, i],
+            bands[:, -1 - i],
+            color="C0",
+            alpha=0.16,
+            linewidth=0,
+            label=f"figure to come, {words}",
+        )
+    axes.plot(at_year, bands[:, 3], color="C0", linewidth=1, linestyle=":", label="median")
+
+
+def draw_as_known(axes: Axes, known: pd.DataFrame) -> None:
+    """The probability of meeting the target at each release, a line per scenario, in percent."""
+    for marker, (scenario, own) in zip(
+        "os^Dv", known.groupby("scenario", sort=False), strict=False
+    ):
+        axes.plot(
+            pd.to_datetime(own["date_published"]),
+            100 * own["probability"],
+            marker=marker,
+            markersize=3.8,
+            linewidth=1.1,
+            label=scenario,
+        )
+    axes.set_ylim(bottom=-1)
+
+
+def draw_without_intervention(axes: Axes, path: pd.DataFrame) -> None:
+    """The path expected without the intervention, with its 95 per cent interval, in percent."""
+    at_year = periods.decimal_year(path["period"])
+    axes.fill_between(
+        at_year,
+        path["low_pct"],
+        path["high_pct"],
+        color="C3",
+        alpha=0.18,
+        linewidth=0,
+        label="expected from the earlier figures, 95 %",
+    )
+    axes.plot(
+        at_year, path["median_pct"], color="C3", linewidth=1.2, linestyle="--", label="median"
+    )
+
+
+def draw_pace(paces: pd.DataFrame, target: Target) -> Figure:
+    """The fastest fall of every region, and the pace that is needed, in percent a year."""
+    figure, axes = plt.subplots(figsize=(6.3, 1.5))
+    others = paces[~paces["needed"] & (paces["region_code"] != "00")]
+    own = others["region_code"] == target.region_code
+    axes.plot(
+        others.loc[~own, "percent_per_year"],
+        np.zeros((~own).sum()),
+        linestyle="none",
+        marker="|",
+        markersize=13,
+        color="0.45",
+        label="fastest of each other province",
+    )
+    axes.plot(
+        others.loc[own, "percent_per_year"],
+        np.zeros(own.sum()),
+        linestyle="none",
+        marker="o",
+        color="C0",
+        label=f"fastest of {paces.loc[paces['needed'], 'region'].iloc[0]}",
+    )
+    needed = paces.loc[paces["needed"], "percent_per_year"].iloc[0]
+    axes.axvline(needed, color="C1", linestyle="--", label="needed")
+    axes.set(yticks=[], ylim=(-1, 1), xlabel="Percent of the level per year")
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.3), ncols=3)
+    return figure
 
 
 def draw_series(
