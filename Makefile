@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files and boundaries -> 01..03 (tables) -> 11..13 (reports) -> PDF
+#   raw files and boundaries -> 01..03 (tables) -> 11..17 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -23,7 +23,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums
-REPORTS := 11_target 12_slum_map 13_kelurahan_atlas
+REPORTS := 11_target 12_slum_map 13_kelurahan_atlas 16_target_arithmetic 17_okoce_funnel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # A cleaning notebook that is a report too: what was found wrong in the published tables.
 PDFS := 02_poverty_series $(REPORTS)
@@ -35,9 +35,11 @@ TABLES_03_slums := slum_rw slum_kelurahan slum_counts
 SOURCES_01_regions := kelurahan_population_2024 kelurahan_rw
 SOURCES_02_poverty_series := dki_poverty_semester province_poverty province_poverty_corrections dki_kota_poverty release_dates provinces
 SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
-SOURCES_11_target := poverty_targets
+SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
+SOURCES_16_target_arithmetic := assumptions programme_indicators
+SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
@@ -45,7 +47,7 @@ INSTALLED := $(addprefix $(NPM_FOLDER)/node_modules/,geojson-indonesia/geojson/g
 SOURCE_IDS := $(shell sed -n 's/^- id: //p' data/raw/sources.yml 2>/dev/null)
 RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.csv\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
 BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
-LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py)
+LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py src/analysis/sae/*.py)
 REPORT_LIBRARY := $(wildcard src/analysis/report/*)
 
 .DEFAULT_GOAL := help
@@ -134,7 +136,7 @@ $(BUILD)/03_slums.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
-$(BUILD)/11_target.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
 $(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
 

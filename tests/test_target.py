@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from analysis import periods, sources, tables, target
+from analysis import assumptions, periods, sources, tables, target
 
 RPJMD = target.Target("31", "2017-09", 3.78, "2022-09", 2.78)
 
@@ -196,3 +196,160 @@ def test_dates_that_were_not_seen_are_marked_and_empty_columns_left_out(progress
     assert dates["2022-09"] == "c. 2023-01-16"  # seen within a day
     other = target.progress(series, target.Target("32", "2017-09", 7.83, "2022-09", 6.83))
     assert "date_published" not in target.progress_table(other)
+
+
+# ---- what could be expected ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scenarios():
+    return sources.read("survey_error")
+
+
+@pytest.fixture(scope="module")
+def priors():
+    return assumptions.of(assumptions.read(), "forecast")
+
+
+@pytest.fixture(scope="module")
+def releases(series):
+    return target.released(series, "31")
+
+
+@pytest.fixture(scope="module")
+def known(releases, scenarios, priors):
+    return target.as_known(releases, RPJMD, scenarios, priors, "2020-03")
+
+
+def test_releases_have_a_date_each_and_unknown_ones_the_usual(releases):
+    dates = releases.set_index("period")
+    assert dates.loc["2017-09", "date_published"] == "2018-01-02"
+    assert dates.loc["2010-03", "date_published"] == "2010-07-15"
+    assert not dates.loc["2010-03", "date_known"] and dates.loc["2017-09", "date_known"]
+    assert releases["date_published"].is_monotonic_increasing
+    assert "2023-09" not in dates.index
+
+
+def test_a_figure_is_known_from_its_day_on(releases):
+    assert target.known_on(releases, "2018-01-01").index[-1] == "2017-03"
+    assert target.known_on(releases, "2018-01-02").index[-1] == "2017-09"
+
+
+def test_the_probability_was_small_and_fell_to_nothing(known):
+    chance = known.pivot(index="period", columns="scenario", values="probability")
+    assert list(chance.index) == [p for p in periods.semesters("2017-09", "2022-09")]
+    assert (chance.loc["2017-09"] < 0.2).all() and (chance.loc["2017-09"] > 0.005).all()
+    assert (chance.loc["2020-03"] < chance.loc["2019-09"] / 3).all()
+    assert (chance.loc["2022-09"] == 0).all()  # the figure was public: missed
+    # A larger declared error says less, so that the unlikely is likelier.
+    assert (chance["large"][:-1] > chance["small"][:-1]).all()
+    told = target.likelihood_words(known, RPJMD)
+    assert "2 to 17 %" in told and "when September 2017 was the last figure" in told
+
+
+def test_met_targets_end_at_one(releases, scenarios, priors):
+    easy = target.Target("31", "2017-09", 3.78, "2018-03", 3.57)
+    last = target.as_known(releases, easy, scenarios, priors, "2020-03").tail(4)
+    assert (last["probability"] == 1).all() and last["median_pct"].isna().all()
+
+
+@pytest.mark.parametrize("period", ["2012-03", "2018-03", "2019-09", "2020-03", "2021-09"])
+def test_a_probability_changes_if_and_only_if_a_figure_known_by_then_does(
+    releases, scenarios, priors, known, period
+):
+    changed = releases.assign(
+        p0_pct=releases["p0_pct"].mask(releases["period"] == period, releases["p0_pct"] + 0.3)
+    )
+    published = changed.set_index("period")["date_published"][period]
+    again = target.as_known(changed, RPJMD, scenarios, priors, "2020-03")
+    open_ = known["median_pct"].notna()
+    moved = again["probability"] != known["probability"]
+    by_then = known["date_published"] >= published
+    assert not moved[~by_then].any()
+    assert moved[by_then & open_].all()
+
+
+def test_a_later_date_of_release_moves_the_knowledge(releases, scenarios, priors, known):
+    later = releases.assign(
+        date_published=releases["date_published"].mask(
+            releases["period"] == "2018-03", "2019-02-01"
+        )
+    ).sort_values("date_published", ignore_index=True)
+    again = target.as_known(later, RPJMD, scenarios, priors, "2020-03")
+    key = ["date_published", "scenario"]
+    both = known.merge(again, on=key, suffixes=("", "_again"))
+    january = both["date_published"] == "2019-01-15"
+    assert (both.loc[january, "probability"] != both.loc[january, "probability_again"]).all()
+    after = both["date_published"] >= "2019-07-15"
+    assert both.loc[after, "probability"].to_numpy() == pytest.approx(
+        both.loc[after, "probability_again"].to_numpy()
+    )
+
+
+def test_a_region_with_too_few_figures_has_no_probability(series, scenarios, priors):
+    aim = target.Target("94", "2024-03", 17.26, "2029-09", 12.0)
+    known = target.as_known(target.released(series, "94"), aim, scenarios, priors, "2020-03")
+    assert known["probability"].isna().all()
+    assert "Too few figures" in target.likelihood_words(known, aim)
+
+
+def test_without_the_pandemic_is_the_forecast_from_before(releases, scenarios, priors):
+    path = target.without_intervention(releases, "31", scenarios, "small", priors, "2020-03")
+    first = path.iloc[0]
+    assert first["period"] == "2020-03" and first["low_pct"] < 3.42 < first["high_pct"]
+    assert first["difference_low_points"] > 0  # the jump is outside what the past led to expect
+    assert first["difference_points"] == pytest.approx(4.53 - first["median_pct"])
+    assert path.loc[path["period"] == "2023-09", "difference_points"].isna().all()
+    # Figures after the intervention have no part in it.
+    after = releases["period"] >= "2020-03"
+    changed = releases.assign(p0_pct=releases["p0_pct"].mask(after, 9.0))
+    again = target.without_intervention(changed, "31", scenarios, "small", priors, "2020-03")
+    assert (again["median_pct"] == path["median_pct"]).all()
+    told = target.intervention_words(path)
+    assert f"{first['difference_points']:+.2f} points in March 2020" in told
+
+
+def test_the_pace_by_hand(series):
+    paces = target.pace(series, RPJMD)
+    needed = paces[paces["needed"]].iloc[0]
+    assert needed["points_per_year"] == pytest.approx(-0.2)
+    assert needed["percent_per_year"] == pytest.approx(100 * ((2.78 / 3.78) ** 0.2 - 1))
+    own = paces[~paces["needed"] & (paces["region_code"] == "31")].iloc[0]
+    assert (own["first_period"], own["last_period"]) == ("2014-09", "2019-09")
+    assert own["points_per_year"] == pytest.approx((3.42 - 4.09) / 5)
+    assert paces["percent_per_year"].is_monotonic_increasing
+    faster = paces[~paces["needed"] & (paces["region_code"] != "00")]
+    kept = (faster["percent_per_year"] <= needed["percent_per_year"]).sum()
+    assert f"{kept} ever kept that pace" in target.pace_words(paces, RPJMD)
+
+
+def test_the_pace_of_a_target_ahead_starts_at_the_last_figure(series):
+    ahead = target.Target("31", "2022-09", 4.61, "2029-09", 2.5)
+    needed = target.pace(series, ahead).query("needed").iloc[0]
+    assert needed["first_period"] == "2025-09" and needed["from_pct"] == 4.03
+    assert needed["points_per_year"] == pytest.approx((2.5 - 4.03) / 4)
+
+
+def test_spans_across_a_split_are_no_record(series):
+    paces = target.pace(series, RPJMD)
+    assert not paces["region_code"].isin(["91", "94"]).any()  # split in 2024: no five years since
+
+
+def test_the_fan_starts_where_the_question_does(releases):
+    assert target.fan_span(releases, RPJMD) == ("2017-09", "2025-09")
+    ahead = target.Target("31", "2022-09", 4.61, "2029-09", 2.5)
+    assert target.fan_span(releases, ahead) == ("2025-09", "2029-09")
+
+
+def test_drawings_show_the_numbers(known, releases, scenarios, priors, series):
+    figure, axes = plt.subplots()
+    target.draw_as_known(axes, known)
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    plt.close(figure)
+    for scenario, own in known.groupby("scenario"):
+        assert drawn[scenario] == pytest.approx(100 * own["probability"].to_numpy())
+    paces = target.pace(series, RPJMD)
+    figure = target.draw_pace(paces, RPJMD)
+    at = [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_label() == "needed"]
+    plt.close(figure)
+    assert at == pytest.approx([paces.loc[paces["needed"], "percent_per_year"].iloc[0]])

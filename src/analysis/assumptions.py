@@ -247,7 +247,7 @@ def table(inputs: Iterable[Input]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "input": declared.name.removesuffix("_rp").replace("_", " "),
+                "input": words(declared.name),
                 "unit": declared.unit,
                 "distribution": _words(declared),
                 "basis": declared.basis,
@@ -256,6 +256,11 @@ def table(inputs: Iterable[Input]) -> pd.DataFrame:
             for declared in inputs
         ]
     )
+
+
+def words(name: str) -> str:
+    """The name of an input as a reader sees it: ``income_gain_rp`` is income gain."""
+    return name.removesuffix("_rp").replace("_", " ").replace("p0", "P0").replace(" pct", "")
 
 
 def _words(declared: Input) -> str:

@@ -23,7 +23,7 @@ from analysis.assumptions import Input
 EXACT = "exact"  # the scenario without sampling error
 _EVERY_REGION = "*"
 FEWEST = 5  # figures that a forecast needs
-_GRID = 25  # values of the standard deviation of the level that are averaged over
+_GRID = 15  # values of the standard deviation of the level that are averaged over
 _STEP_SD = 1.0  # of an intervention, in logarithms: says nothing
 _LEVEL_SD = 3.0  # of the first level around the first figure: says nothing
 _ROUNDING = 0.01 / np.sqrt(12)  # standard deviation of the rounding of P0, in points
@@ -103,10 +103,11 @@ class Forecast:
         The integral of (F(x) - 1{x >= y})^2 over x (Gneiting and Raftery 2007, Strictly Proper
         Scoring Rules, equation 20), by the trapezoidal rule; smaller is better.
         """
-        low, high = self.quantile([1e-5, 1 - 1e-5], period)
+        mean, sd = self._normal(period, published=True)
+        low, high = np.exp((mean - 5 * sd).min()), np.exp((mean + 5 * sd).max())
         parts = [
-            np.linspace(min(low, p0_pct), p0_pct, 200),
-            np.linspace(p0_pct, max(high, p0_pct), 200),
+            np.geomspace(min(low, p0_pct), p0_pct, 150),
+            np.geomspace(p0_pct, max(high, p0_pct), 150),
         ]
         return sum(
             float(np.trapezoid((self.probability_at_most(x, period) - above) ** 2, x))
@@ -336,6 +337,33 @@ def _mixture(weight: np.ndarray, parts: list[tuple[float, float]]) -> tuple[floa
     return float(centre), float(np.sqrt(weight @ (variance + (mean - centre) ** 2)))
 
 
+def scenario_table(
+    p0_pct: pd.Series, scenarios: pd.DataFrame, region_code: str, priors: Mapping[str, Input]
+) -> pd.DataFrame:
+    """What each scenario of sampling error means for a series, and how well the two agree.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per scenario: ``scenario, march_error_points, september_error_points`` (standard
+        errors of the last figures) and ``log_likelihood`` of the figures (larger agrees better).
+    """
+    rows = []
+    for scenario in scenarios["scenario"].unique():
+        error = survey_error_pct(p0_pct, scenarios, region_code, scenario)
+        fitted = fit(p0_pct, error, p0_pct.index[-1], priors)
+        march = error.index.str.endswith("-03")
+        rows.append(
+            {
+                "scenario": scenario,
+                "march_error_points": error[march].iloc[-1] if march.any() else np.nan,
+                "september_error_points": error[~march].iloc[-1] if (~march).any() else np.nan,
+                "log_likelihood": fitted.log_likelihood,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def random_walk(p0_pct: pd.Series, until: str, *, drift: bool) -> Forecast:
     """The rivals of the backtest: the last figure stands still, or goes on by the mean change.
 
@@ -445,3 +473,38 @@ def scores(backtests: pd.DataFrame, by: Iterable[str] = ("era", "model")) -> pd.
         inside_80_pct=("inside_80", lambda inside: 100 * inside.mean()),
         inside_95_pct=("inside_95", lambda inside: 100 * inside.mean()),
     ).reset_index()
+
+
+def score_table(backtests: pd.DataFrame, region_code: str, region: str) -> pd.DataFrame:
+    """Scores of all provinces and of one, a row per era.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``where, era, forecasts``, the mean CRPS of each model in points (``structural, naive,
+        drift``), and ``inside_80_pct, inside_95_pct`` of the structural model.
+    """
+    parts = {"all provinces": backtests, region: backtests[backtests["region_code"] == region_code]}
+    tables = []
+    for where, part in parts.items():
+        own = scores(part)
+        table = own[own["model"] == "structural"].drop(columns=["model", "crps"])
+        crps = own.pivot(index="era", columns="model", values="crps").reset_index()
+        tables.append(table.merge(crps, on="era").assign(where=where))
+    columns = ["where", "era", "forecasts", "structural", "naive", "drift"]
+    return pd.concat(tables, ignore_index=True)[[*columns, "inside_80_pct", "inside_95_pct"]]
+
+
+def score_words(backtests: pd.DataFrame, region_code: str, region: str) -> str:
+    """Which model had the lowest score in each era, for all regions and for one."""
+    told = []
+    for where, part in (
+        ("over all provinces", backtests),
+        (f"for {region}", backtests[backtests["region_code"] == region_code]),
+    ):
+        if part.empty:
+            continue
+        best = scores(part).sort_values("crps").drop_duplicates("era").sort_values("era")
+        eras = [f"{row.model} {row.era} ({row.crps:.2f})" for row in best.itertuples()]
+        told.append(f"{where}: {', '.join(eras)}")
+    return f"Lowest CRPS by era, {'; '.join(told)}."

@@ -92,6 +92,11 @@ def semester_series(
     return series[columns]
 
 
+def same_area(series: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the semester series from the last split of each region on (`SPLITS`)."""
+    return series[series["period"] >= series["region_code"].map(SPLITS).fillna("")]
+
+
 def kota_series(kota: pd.DataFrame) -> pd.DataFrame:
     """Published poverty of the six kota on a complete grid of years (March).
 

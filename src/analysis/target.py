@@ -264,10 +264,10 @@ def released(series: pd.DataFrame, region_code: str) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``period, p0_pct, date_published, date_known`` (bool), one row per published figure, by
-        date; after a split of the region only (`poverty.SPLITS`).
+        date; of the same area only (`poverty.same_area`).
     """
     own = series[(series["region_code"] == region_code) & series["p0_pct"].notna()]
-    own = own[own["period"] >= poverty.SPLITS.get(region_code, "")]
+    own = poverty.same_area(own)
     dates = own["date_published"]
     usual = [
         f"{period[:4]}-07-15" if period.endswith("-03") else f"{int(period[:4]) + 1}-01-15"
@@ -353,6 +353,22 @@ def as_known(
     return pd.DataFrame(rows, columns=[*columns, "median_pct", "low_pct", "high_pct"])
 
 
+def known_table(known: pd.DataFrame, scenario: str) -> pd.DataFrame:
+    """`as_known` as a reader wants it: a row per release.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``date_published, period``, a column per scenario with the probability in percent, and the
+        figure to come under one of them: ``median_pct, low_pct, high_pct``.
+    """
+    key = ["date_published", "period"]
+    order = list(dict.fromkeys(known["scenario"]))
+    chances = (100 * known.pivot(index=key, columns="scenario", values="probability"))[order]
+    own = known[known["scenario"] == scenario].set_index(key)
+    return chances.join(own[["median_pct", "low_pct", "high_pct"]]).reset_index()
+
+
 def likelihood_words(known: pd.DataFrame, target: Target) -> str:
     """How likely the target was at the first and the last release before its figure."""
     open_ = known[known["median_pct"].notna()]
@@ -374,6 +390,16 @@ def likelihood_words(known: pd.DataFrame, target: Target) -> str:
 def _percent_range(low: float, high: float) -> str:
     low, high = (f"{100 * p:.0f}" if p >= 0.005 else "under 1" for p in (low, high))
     return f"**{low} %**" if low == high else f"**{low} to {high} %**"
+
+
+def fan_span(releases: pd.DataFrame, target: Target) -> tuple[str, str]:
+    """From which last figure, and up to when, to show a forecast of the target.
+
+    From the baseline; or from the last figure if the target still lies ahead.
+    """
+    last = releases["period"].max()
+    ahead = target.target_period > last
+    return (last if ahead else target.baseline_period), max(target.target_period, last)
 
 
 def without_intervention(

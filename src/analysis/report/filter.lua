@@ -5,8 +5,8 @@
 
 local READ = "markdown+citations+fenced_divs+pipe_tables+table_captions+table_attributes"
 
-local function has_class(div, class)
-  return div.classes:includes(class)
+local function has_class(block, class)
+  return block.t == "Div" and block.classes:includes(class)
 end
 
 local function quoted(text)
@@ -31,6 +31,20 @@ local function figure(image)
     "#figure(image(%s, alt: %s, width: %s), caption: [%s]) <%s>",
     quoted("media/" .. image.src), quoted(given.alt), given.width or "100%", to_typst(given.caption), given.label
   ))
+end
+
+-- A note and the source behind it are one block, so that what follows keeps its distance.
+local function merged(blocks)
+  local kept = pandoc.Blocks({})
+  for _, block in ipairs(blocks) do
+    local last = kept[#kept]
+    if last and has_class(last, "source") and has_class(block, "source") then
+      last.content:extend(block.content)
+    else
+      kept:insert(block)
+    end
+  end
+  return kept
 end
 
 local function tables(blocks)
@@ -70,7 +84,7 @@ local function output(div)
   elseif markdown then
     -- Wide lines must not make pandoc divide the text width evenly among the columns.
     local options = pandoc.ReaderOptions({ columns = 100000 })
-    return tables(pandoc.read(markdown, READ, options).blocks)
+    return tables(merged(pandoc.read(markdown, READ, options).blocks))
   end
   return {}
 end
