@@ -179,8 +179,9 @@ format: $(ENV) ## format code and notebooks
 lint: $(ENV) ## check the format and look for mistakes, changing nothing
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-bench: $(ENV) ## measure set-up, reports and tests, and the reader of BPS tables (see benchmarks/)
+bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/bps_tables.py
+	@$(BIN)/python benchmarks/arithmetic.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

@@ -288,7 +288,7 @@ def test_the_text_says_what_was_computed(base, inputs, simulated):
     table = arithmetic.transfer_table(base, simulated, 1.0).set_index(["fit", "rule"])
     exact = arithmetic.transfer_cost_rp(base, arithmetic.welfare(base, GAP), 1.0, NEAREST)
     assert table.loc[(GAP, NEAREST), "exact"] == pytest.approx(12e-9 * exact)
-    answer = arithmetic.answer(base, inputs, simulated, 1.0, {"200,000 jobs": 200_000})
+    answer = arithmetic.answer(base, inputs, simulated, 1.0, {"200,000 jobs promised": 200_000})
     assert "104 thousand persons" in answer and "21 to 22 thousand poor households" in answer
     other = inputs | {"share_to_poor": inputs["share_to_poor"].fixed(0.5)}
     again = arithmetic.simulate(base, other, 1.0, draws=20_000)
@@ -322,8 +322,8 @@ def test_a_fixed_input_has_no_index(base, inputs):
 
 def test_break_even_lines_stand_where_so_many_jobs_are_enough(base, inputs, medians):
     figure, axes = plt.subplots()
-    arithmetic.draw_break_even(axes, base, inputs, GAP, 1.0, {200_000: "200,000 promised"})
-    line = axes.lines[0]
+    arithmetic.draw_break_even(axes, base, inputs, GAP, 1.0, {"200,000 promised": 200_000})
+    line = next(drawn for drawn in axes.lines if drawn.get_color() == "C1")
     plt.close(figure)
     own = {n: medians[n] for n in ("poor_household_size", "survival", "displacement")}
     for gain, share in zip(line.get_xdata()[::50], line.get_ydata()[::50], strict=True):

@@ -422,6 +422,14 @@ def outcomes(
     }
 
 
+def inputs_of(base: Baseline, inputs: Mapping[str, Input], part: str) -> dict[str, Input]:
+    """The declared inputs of one way; without a Gini there is none that could change."""
+    own = assumptions.of(inputs, part)
+    if part == GROWTH and np.isnan(base.gini):
+        own["gini_change"] = own["gini_change"].fixed(0.0)
+    return own
+
+
 def simulate(
     base: Baseline,
     inputs: Mapping[str, Input],
@@ -439,10 +447,8 @@ def simulate(
     """
     columns = {}
     for part in (JOBS, TRANSFERS, GROWTH):
-        drawn = assumptions.draw(assumptions.of(inputs, part), draws, seed)
+        drawn = assumptions.draw(inputs_of(base, inputs, part), draws, seed)
         for fit in base.fits:
-            if part == GROWTH and np.isnan(base.gini):
-                drawn["gini_change"] = np.zeros(draws)
             found = outcomes(base, drawn, points, fit, part)
             columns |= {(fit, name): values for name, values in found.items()}
     return pd.DataFrame(columns)
@@ -498,7 +504,7 @@ def sensitivity(
     from SALib.analyze import sobol as analyze
     from SALib.sample import sobol as sample
 
-    own = assumptions.of(inputs, part)
+    own = inputs_of(base, inputs, part)
     uncertain = [name for name, declared in own.items() if declared.distribution != "fixed"]
     problem = {
         "num_vars": len(uncertain),
@@ -571,7 +577,7 @@ def answer(
 ) -> str:
     """What the points take, in plain words, over both fits (Markdown).
 
-    ``promised`` maps words (``200,000 jobs``) to a number of jobs that was promised.
+    ``promised`` maps words (``200,000 jobs promised``) to a number of jobs.
     """
     size = inputs["poor_household_size"].quantile(np.array([0.0, 1.0]))
     homes = [households(base, points, s) / 1000 for s in size]
@@ -601,7 +607,7 @@ def answer(
         drawn = simulate_points(base, inputs, number)
         found = [summary(drawn[fit]) for fit in base.fits]
         words.append(
-            f"The {name} promised would have moved poverty by "
+            f"The {name} would have moved poverty by "
             f"**{_between([f['median'] for f in found], 1)} points** "
             f"(90 % range {min(f['low'] for f in found):.1f} to "
             f"{max(f['high'] for f in found):.1f})."
@@ -718,25 +724,32 @@ def fits_words(base: Baseline) -> str:
 # ---- drawing ---------------------------------------------------------------------------------
 
 
-def draw_ranges(axes: Axes, ranges: Mapping[str, pd.Series], marks: Mapping[str, float]) -> None:
+def draw_ranges(
+    axes: Axes,
+    ranges: Mapping[str, pd.Series],
+    marks: Mapping[str, float],
+    *,
+    logarithmic: bool = True,
+) -> None:
     """Central 90 and 50 per cent and the median of draws, a line each, and marks to compare.
 
     ``ranges`` maps words to draws, ``marks`` words to values drawn as vertical lines.
     """
-    for y, values in enumerate(ranges.values()):
-        color = f"C{y % 2 if len(ranges) > 2 else y}"
-        shares = [0.05, 0.25, 0.5, 0.75, 0.95]
-        found = np.quantile(np.asarray(values), shares, method="inverted_cdf")
-        finite = np.isfinite(found)
-        far = axes.get_xlim()[1] if not finite.all() else 0
-        found = np.where(finite, found, far)
-        axes.plot(found[[0, 4]], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
-        axes.plot(found[[1, 3]], [y, y], color=color, linewidth=6, solid_capstyle="butt", alpha=0.6)
-        axes.plot(found[2], y, marker="o", color="white", markeredgecolor=color, markersize=5)
+    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+    found = [np.quantile(np.asarray(v), shares, method="inverted_cdf") for v in ranges.values()]
+    finite = np.concatenate([[v for v in five if np.isfinite(v)] for five in found])
+    for y, five in enumerate(found):
+        color = f"C{y % 2}"
+        five = np.where(np.isfinite(five), five, 1.5 * finite.max())  # open to the right
+        axes.plot(five[[0, 4]], [y, y], color=color, linewidth=1.6, solid_capstyle="butt")
+        axes.plot(five[[1, 3]], [y, y], color=color, linewidth=6, solid_capstyle="butt", alpha=0.6)
+        axes.plot(five[2], y, marker="o", color="white", markeredgecolor=color, markersize=5)
     axes.set_yticks(range(len(ranges)), ranges)
     axes.set_ylim(len(ranges) - 0.4, -0.6)
     axes.grid(axis="x")
     axes.grid(visible=False, axis="y")
+    if logarithmic:
+        log_axis(axes, [*finite, *marks.values()])
     for words, value in marks.items():
         axes.axvline(value, color="0.35", linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
@@ -751,31 +764,53 @@ def draw_ranges(axes: Axes, ranges: Mapping[str, pd.Series], marks: Mapping[str,
         )
 
 
+def round_numbers(low: float, high: float, steps: tuple[int, ...] = (1, 2, 5)) -> list[float]:
+    """The numbers ``steps`` x 10^k between two positive bounds."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    numbers = [step * 10.0**power for power in powers for step in steps]
+    return [number for number in numbers if low <= number <= high]
+
+
+def log_axis(axes: Axes, values: list[float]) -> None:
+    """A logarithmic x axis around the values, with a few round numbers as ticks."""
+    low, high = 0.8 * min(values), 1.25 * max(values)
+    ticks = next(
+        found
+        for steps in ((1, 2, 5), (1, 3), (1,))
+        if len(found := round_numbers(low, high, steps)) <= 7 or steps == (1,)
+    )
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    axes.minorticks_off()
+
+
 def draw_break_even(
     axes: Axes,
     base: Baseline,
     inputs: Mapping[str, Input],
     fit: str,
     points: float,
-    levels: Mapping[float, str],
+    promised: Mapping[str, float],
 ) -> None:
     """Where so many jobs lower P0 by the points: share reaching the poor by income gain.
 
-    A line per level of jobs (to its words); all other inputs at their medians. Above and right of
-    a line fewer jobs are enough; where it is hatched, a job for every poor household is not. A
-    level whose words are more than its number, one that was promised, has another colour.
+    A line per number of jobs, round ones and those ``promised`` (words to number); all other
+    inputs at their medians. Above and right of a line fewer jobs are enough; where it is hatched,
+    a job for every poor household is not.
     """
     own = {name: declared.median for name, declared in assumptions.of(inputs, JOBS).items()}
     poor = welfare(base, fit, own.pop("p0_relative_error"), own.pop("gap_ratio_relative_error"))
     gain = np.geomspace(*inputs["income_gain_rp"].quantile(np.array([0.0, 1.0])), 200)
     own["income_gain_rp"] = gain
-    # Jobs are inverse to the share that reaches the poor, so that each contour is a formula.
+    # Jobs are inverse to the share that reaches the poor, so that each line is a formula.
     of_all = 100 * jobs_needed(base, poor, points, **(own | {"share_to_poor": 1.0}))
     highest = 100 * float(inputs["share_to_poor"].quantile(1.0))
-    for level, words in levels.items():
-        share = of_all / level
-        promised = not words.replace(",", "").isdigit()
-        axes.plot(gain / 1000, share, color="C1" if promised else "C0", linewidth=1.3)
+    levels = {f"{n:,.0f}": n for n in round_numbers(of_all[-1] / highest, of_all[-1] / 3, (1, 4))}
+    for words, number in (levels | dict(promised)).items():
+        share = of_all / number
+        color = "C1" if words in promised else "C0"
+        axes.plot(gain / 1000, share, color=color, linewidth=1.3)
         if share[-1] < highest:
             axes.annotate(
                 words.replace(" ", "\n"),
@@ -784,15 +819,13 @@ def draw_break_even(
                 textcoords="offset points",
                 va="center",
                 fontsize=7,
-                color="C1" if promised else "C0",
+                color=color,
             )
-    axes.set_xlim(gain[0] / 1000, gain[-1] / 1000)
     axes.set_ylim(0, highest)
     short = reachable_points(base, poor, **own) < points
     axes.fill_between(
         gain / 1000, 0, highest, where=short, facecolor="none", edgecolor="0.7", hatch="////"
     )
-    axes.set_xscale("log")
     lacking = base.p1_pct / base.p0_pct * base.poverty_line_rp * own["poor_household_size"] / 1000
     if not np.isnan(lacking):
         axes.axvline(lacking, color="0.3", linewidth=1, linestyle="--")
@@ -800,16 +833,16 @@ def draw_break_even(
             "average poor\nhousehold lacks",
             (lacking, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(2, -2),
+            xytext=(-4, -4),
             textcoords="offset points",
-            rotation=90,
+            ha="right",
             va="top",
             fontsize=6.5,
             color="0.3",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
-    ticks = [t for t in (100, 200, 500, 1000, 2000, 5000) if gain[0] <= 1000 * t <= gain[-1]]
-    axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
-    axes.minorticks_off()
+    log_axis(axes, list(gain / 1000))
+    axes.set_xlim(gain[0] / 1000, gain[-1] / 1000)
 
 
 def draw_sensitivity(axes: Axes, table: pd.DataFrame, most: int = 5) -> None:

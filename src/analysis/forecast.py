@@ -346,19 +346,23 @@ def scenario_table(
     -------
     pandas.DataFrame
         A row per scenario: ``scenario, march_error_points, september_error_points`` (standard
-        errors of the last figures) and ``log_likelihood`` of the figures (larger agrees better).
+        errors of the last figures) and ``log_likelihood`` of the figures (larger agrees better;
+        missing where they are too few).
     """
     rows = []
     for scenario in scenarios["scenario"].unique():
         error = survey_error_pct(p0_pct, scenarios, region_code, scenario)
-        fitted = fit(p0_pct, error, p0_pct.index[-1], priors)
+        enough = p0_pct.count() >= FEWEST
+        likelihood = (
+            fit(p0_pct, error, p0_pct.index[-1], priors).log_likelihood if enough else np.nan
+        )
         march = error.index.str.endswith("-03")
         rows.append(
             {
                 "scenario": scenario,
                 "march_error_points": error[march].iloc[-1] if march.any() else np.nan,
                 "september_error_points": error[~march].iloc[-1] if (~march).any() else np.nan,
-                "log_likelihood": fitted.log_likelihood,
+                "log_likelihood": likelihood,
             }
         )
     return pd.DataFrame(rows)
@@ -482,11 +486,14 @@ def score_table(backtests: pd.DataFrame, region_code: str, region: str) -> pd.Da
     -------
     pandas.DataFrame
         ``where, era, forecasts``, the mean CRPS of each model in points (``structural, naive,
-        drift``), and ``inside_80_pct, inside_95_pct`` of the structural model.
+        drift``), and ``inside_80_pct, inside_95_pct`` of the structural model. Without a forecast
+        of the region, only those of all.
     """
     parts = {"all provinces": backtests, region: backtests[backtests["region_code"] == region_code]}
     tables = []
     for where, part in parts.items():
+        if part.empty:
+            continue
         own = scores(part)
         table = own[own["model"] == "structural"].drop(columns=["model", "crps"])
         crps = own.pivot(index="era", columns="model", values="crps").reset_index()

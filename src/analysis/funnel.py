@@ -263,12 +263,8 @@ def meaning_words(meant: pd.DataFrame) -> str:
 
 def draw_meaning(axes: Axes, meant: pd.DataFrame) -> None:
     """`meaning` as ranges of points, logarithmic, with one point marked."""
-    axes.set_xscale("log")
     ranges = {f"{what} ({number:,.0f})": meant[what, number] for what, number in meant}
     arithmetic.draw_ranges(axes, ranges, {"1 point": 1.0})
-    ticks = [0.001, 0.01, 0.1, 1]
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
 
 
 def draw(axes: Axes, published: pd.DataFrame, aims: dict[str, float]) -> None:

@@ -283,10 +283,21 @@ def released(series: pd.DataFrame, region_code: str) -> pd.DataFrame:
     ).sort_values(["date_published", "period"], ignore_index=True)
 
 
+def figures(releases: pd.DataFrame) -> pd.Series:
+    """P0 by period, of all released figures."""
+    return releases.set_index("period")["p0_pct"].sort_index()
+
+
+def errors(
+    releases: pd.DataFrame, scenarios: pd.DataFrame, region_code: str, scenario: str
+) -> pd.Series:
+    """Standard error of each released figure in points (`analysis.forecast.survey_error_pct`)."""
+    return forecast.survey_error_pct(figures(releases), scenarios, region_code, scenario)
+
+
 def known_on(releases: pd.DataFrame, date: str) -> pd.Series:
     """P0 by period, of the figures that were public on a day (``2018-01-02``)."""
-    public = releases[releases["date_published"] <= date]
-    return public.set_index("period")["p0_pct"].sort_index()
+    return figures(releases[releases["date_published"] <= date])
 
 
 def as_known(
@@ -421,17 +432,17 @@ def without_intervention(
         ``median_pct, low_pct, high_pct`` (central 95 per cent of the figure without it),
         ``difference_points, difference_low_points, difference_high_points``.
     """
-    figures = releases.set_index("period")["p0_pct"].sort_index()
-    before = figures[figures.index < intervention]
-    after = periods.semesters(intervention, figures.index[-1])
+    published = figures(releases)
+    before = published[published.index < intervention]
+    after = periods.semesters(intervention, published.index[-1])
     low, median, high = np.full((3, len(after)), np.nan)
     if len(before) >= forecast.FEWEST:
         error = forecast.survey_error_pct(before, scenarios, region_code, scenario)
-        expected = forecast.fit(before, error, figures.index[-1], priors)
+        expected = forecast.fit(before, error, published.index[-1], priors)
         low, median, high = np.transpose(
             [expected.quantile([0.025, 0.5, 0.975], period) for period in after]
         )
-    p0 = figures.reindex(after).to_numpy()
+    p0 = published.reindex(after).to_numpy()
     return pd.DataFrame(
         {
             "period": after,
