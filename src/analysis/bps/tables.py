@@ -70,10 +70,16 @@ _NOTES = re.compile(
     re.IGNORECASE,
 )
 _CODE = re.compile(r"^(kode|code)", re.IGNORECASE)
-_NUMBERING = re.compile(r"^(no\.?|nomor)$", re.IGNORECASE)
+_NUMBERING = re.compile(r"^(no\.?|nomor|no\.? urut|#)$", re.IGNORECASE)
 _AREA = re.compile(
     r"^(nama[ _])?(provinsi|province|kab\b|kab[/ _.]|kabupaten|kota\b|wilayah|kecamatan|kelurahan|"
     r"desa|daerah|region\b|area\b|regency|municipality|city\b|district|sub-?district|village)",
+    re.IGNORECASE,
+)
+# What stands over the names of areas, and nowhere else.
+_AREA_HEADING = re.compile(
+    r"\ufeff?(nama[ _])?(provinsi|province|kab(upaten)?\.?[ _/]+kota|kabupaten|wilayah|kecamatan|"
+    r"kelurahan|desa)",
     re.IGNORECASE,
 )
 _PERIOD = re.compile(r"^(periode([ _]data)?|tahun|year|period)$", re.IGNORECASE)
@@ -452,6 +458,8 @@ def _blocks(
         titles.append(_text(filled.pop(0)[1][0]))
     if not filled:
         raise _Refusal("there are only titles and notes, no figures")
+    if any(_AREA_HEADING.fullmatch(title) for title in titles):
+        raise _Refusal("the heading of the areas stands alone: the header is damaged")
     (line, first), rest = filled[0], filled[1:]
     header = [first]
     if not any(map(_filled, first[1:])) and not (rest and not _filled(rest[0][1][0])):
@@ -533,6 +541,13 @@ def _wide(
     if start == width:
         raise _Refusal("all columns are names or codes of areas: there are no figures")
     headings = [_heading(header, c, start) for c in range(start, width)]
+    over_figures = [_text(cell) for row in header for cell in row[start:]]
+    misplaced = next(filter(_AREA_HEADING.fullmatch, over_figures), None)
+    if misplaced:
+        raise _Refusal(
+            f"the heading {misplaced!r} stands over figures: the header is shifted, download the "
+            f"table again"
+        )
     if "" in headings:
         raise _Refusal(
             f"column {start + headings.index('') + 1} has figures, but no heading: the header is "
@@ -701,9 +716,10 @@ def _areas(levels: list[tuple[str, ...]], lines: list[int]) -> list[tuple[str, .
         names = of_level[level] = tuple(filter(None, level))
         if not names:
             raise _Refusal(f"line {line} names no area: the table is damaged or cut off")
-        if re.fullmatch(r"[\d.,\s%-]+", names[-1]) or numbers.is_missing(names[-1]):
+        wrong = [n for n in names if re.fullmatch(r"[\d.,\s%-]+", n) or numbers.is_missing(n)]
+        if wrong:
             raise _Refusal(
-                f"line {line} has {names[-1]!r} where the name of an area belongs: a row or column "
+                f"line {line} has {wrong[0]!r} where the name of an area belongs: a row or column "
                 f"is shifted, download the table again"
             )
     return [of_level[level] for level in levels]
@@ -801,7 +817,7 @@ def _long_kind(name: str, cells: list[Cell]) -> str:
     ]
     some = any(not isinstance(c, str) or c.lower() not in numbers.MISSING for c in different)
     # A column of figures may have a few damaged cells: it is then refused as such.
-    return "measure" if some and len(unlike) <= 0.2 * len(different) else "text"
+    return "measure" if some and len(unlike) <= 0.5 * len(different) else "text"
 
 
 def _is_listing(cells: list[Cell]) -> bool:
