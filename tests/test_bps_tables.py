@@ -3,6 +3,7 @@ import json
 import math
 import random
 import re
+import zipfile
 from pathlib import Path
 
 import bps_files as files
@@ -225,6 +226,7 @@ def test_webapi_keys_that_stand_for_two_combinations_are_refused():
         ({"datacontent": {"1": 2}}, "1 keys of the answer fit no listed combination"),
         ({"data-availability": "list-not-available"}, "no such table"),
         ({"status": "Error", "message": "Key not valid"}, "answered with an error .Key not valid"),
+        ({"datacontent": []}, "has no figures"),
         ({"vervar": []}, "lists no areas"),
         ({"vervar": None}, "lacks or spoils"),
         ({"tahun": [{"val": 1, "label": "then"}]}, "where a year belongs"),
@@ -243,6 +245,11 @@ def test_static_table_of_the_webapi():
     answer = {"status": "OK", "data": {"title": "Kemiskinan 2024", "table": inner}}
     table = read(json.dumps(answer))
     assert cell(table, "Jakarta Utara", "2024-03")["value"] == 6.44
+
+
+def test_scripts_and_comments_of_a_page_are_no_tables():
+    page = files.HTML.replace("<h1>", "<script>row = '<tr><td>' + x</script><!-- <td> --><h1>")
+    pd.testing.assert_frame_equal(read(page, "page.html"), read(files.HTML, "page.html"))
 
 
 def test_html_saved_from_the_website():
@@ -327,6 +334,14 @@ def test_long_tables_with_months_units_in_headings_and_english_names():
     assert set(table["indicator"]) == {"P0"} and set(table["unit"]) == {"%"}
     table = read("year,regency,value\n2021,Jakarta Utara,1\n2021,Jakarta Barat,2\n")
     assert list(table["area_code"]) == ["3175", "3174"]
+    table = read("tahun,periode_data,wilayah,nilai\n2021,202103,Jakarta Utara,1\n")
+    assert list(table["period"]) == ["2021-03"]
+    table = read("periode_data,wilayah,nilai\nMaret 2021,Jakarta Utara,1\n")
+    assert list(table["period"]) == ["2021-03"]
+    with pytest.raises(BpsFormatError, match="line 2 has the periods 2020 and 2021-03"):
+        read("tahun,periode_data,wilayah,nilai\n2020,202103,Jakarta Utara,1\n")
+    with pytest.raises(BpsFormatError, match="line 2 has 'lalu' as its period"):
+        read("periode_data,wilayah,nilai\nlalu,Jakarta Utara,1\n")
     with pytest.raises(BpsFormatError, match="line 2 has '13' as its bulan"):
         read("tahun,bulan,wilayah,nilai\n2021,13,Jakarta Utara,1\n")
 
@@ -401,6 +416,8 @@ def test_what_is_no_table_is_refused_by_name_with_a_cure(content, told):
 def test_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(BpsFormatError, match=r"nothing\.csv cannot be read .No such file"):
         read_table(tmp_path / "nothing.csv")
+    with pytest.raises(BpsFormatError, match=r"cannot be read .*null"):
+        read_table("a\0b.csv")
 
 
 def test_a_list_of_offices_is_no_statistical_table():
@@ -408,6 +425,17 @@ def test_a_list_of_offices_is_no_statistical_table():
     grid += [[2015, f"Kantor {i}", f"K{i}", f"Jl. {i}", -6.1, 106.8] for i in range(30)]
     with pytest.raises(BpsFormatError, match="this is a list, not a statistical table"):
         read(files.xlsx(grid))
+
+
+def test_a_stray_cell_cannot_end_the_process():
+    sound = zipfile.ZipFile(io.BytesIO(files.xlsx([["Provinsi", "2020"], ["Aceh", 1.5]])))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sound.namelist():
+            stray = b'<row r="1048576"><c r="XFD1048576"><v>5</v></c></row></sheetData>'
+            archive.writestr(name, sound.read(name).replace(b"</sheetData>", stray))
+    with pytest.raises(BpsFormatError, match="one is far outside of the table"):
+        read(buffer.getvalue(), "stray.xlsx")
 
 
 # ---- numbers ---------------------------------------------------------------------------------

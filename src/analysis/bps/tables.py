@@ -95,6 +95,7 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _FOOTNOTE = re.compile(r"(?:[\s*¹²³⁴-⁹]|\d\s?\)|\*\))+$")  # behind the name of an area
+_MOST_CELLS = 30_000_000
 _TAG = re.compile(r"<[^>]*>")
 
 Cell = str | float | int
@@ -158,10 +159,9 @@ def read_table(
         path = Path(source)
         try:
             content, name = path.read_bytes(), path.name
-        except OSError as error:
-            raise BpsFormatError(
-                f"{path} cannot be read ({error.strerror}): check the path"
-            ) from None
+        except (OSError, ValueError) as error:  # ValueError: a path that can be none
+            why = getattr(error, "strerror", None) or error
+            raise BpsFormatError(f"{path} cannot be read ({why}): check the path") from None
     options = _Options(name, year, decimal, thousands, sheet)
     try:
         return _read(content, options)
@@ -290,12 +290,32 @@ def _check_zip(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             damaged = archive.testzip()
             names = archive.namelist()
+            sheets_in = [n for n in names if n.startswith("xl/worksheets/") and n.endswith(".xml")]
+            cells = max((_extent(archive.read(name)) for name in sheets_in), default=0)
     except Exception as error:  # zipfile raises many kinds on damaged archives
         raise _Refusal(f"the file is damaged or cut off ({error}): download it again") from None
     if damaged:
         raise _Refusal(f"the file is damaged (in {damaged}): download it again")
     if not any(name.startswith("xl/") for name in names):
         raise _Refusal("this is a ZIP archive, but no spreadsheet: unpack it first")
+    if cells > _MOST_CELLS:
+        raise _Refusal(
+            f"the used area of a sheet has {cells:,} cells, since one is far outside of the table: "
+            f"clear it in a spreadsheet program, or save the table as CSV"
+        )
+
+
+def _extent(sheet: bytes) -> int:
+    """Rows x columns up to the last used cell, if there are more columns than letters.
+
+    The reader would reserve them all at once, and end the process where it cannot.
+    """
+    if not re.search(rb' r="[A-Z]{2,3}\d', sheet):
+        return 0
+    columns = {match.rjust(3, b"@") for match in re.findall(rb' r="([A-Z]{1,3})\d', sheet)}
+    last = max(columns)
+    width = (last[0] - 64) * 676 + (last[1] - 64) * 26 + last[2] - 64
+    return width * max(map(int, re.findall(rb' r="[A-Z]{1,3}(\d{1,7})"', sheet)))
 
 
 def _spreadsheet(content: bytes, options: _Options, *, old: bool) -> _Grid:
@@ -336,6 +356,8 @@ def _choose(names: Sequence[str], wanted: str | int | None, kind: str) -> str:
 def _html(text: str, options: _Options) -> _Grid:
     import bs4
 
+    # Scripts of a page hold pieces of other tables.
+    text = re.sub(r"(?is)<(script|style|template)\b.*?</\1\s*>|<!--.*?-->", "", text)
     lower = text.lower()
     for tag in ("table", "tr", "td", "th"):
         opened, closed = len(re.findall(rf"<{tag}\b", lower)), lower.count(f"</{tag}>")
@@ -744,7 +766,8 @@ def _long(names: list[str], body: list[tuple[int, list[Cell]]], options: _Option
             f"figures for an area and a period"
         )
     periods = [
-        _period(_text(p), line) for p, line in zip(columns[of["period"][0]], lines, strict=True)
+        _period([_text(columns[n][row]) for n in of["period"]], line)
+        for row, line in enumerate(lines)
     ]
     for name in of.get("part", []):
         parts = [
@@ -825,10 +848,23 @@ def _is_listing(cells: list[Cell]) -> bool:
     return len(cells) > 20 and len(set(cells)) > 0.5 * len(cells)
 
 
-def _period(text: str, line: int) -> str:
-    if match := re.fullmatch(r"((?:19|20)\d{2})[-/]?(0[1-9]|1[0-2])?", text):
-        return match[1] + (f"-{match[2]}" if match[2] else "")
-    raise _Refusal(f"line {line} has {text!r} as its period: it should be like 2024 or 202503")
+def _period(texts: list[str], line: int) -> str:
+    """The period of a row from its columns of periods (``2024``, ``202403``, ``Maret 2024``)."""
+    told = []
+    for text in texts:
+        if match := re.fullmatch(r"((?:19|20)\d{2})[-/]?(0[1-9]|1[0-2])?", text):
+            told.append(match[1] + (f"-{match[2]}" if match[2] else ""))
+            continue
+        period, rest = _take_period(text, None)
+        if period is None or rest.strip():
+            raise _Refusal(
+                f"line {line} has {text!r} as its period: it should be like 2024 or 202503"
+            )
+        told.append(period)
+    finest = max(told, key=len)
+    if not all(map(finest.startswith, told)):
+        raise _Refusal(f"line {line} has the periods {' and '.join(told)}: which one is its own?")
+    return finest
 
 
 def _part(column: str, text: str, line: int) -> str | None:
@@ -991,6 +1027,8 @@ def _dynamic(answer: dict) -> pd.DataFrame:
     if not answer["vervar"] or not variables:
         raise _Refusal("the answer lists no areas or no variable: fetch it again")
     content = answer["datacontent"]
+    if content == []:  # PHP's way to write an empty object
+        raise _Refusal("the answer has no figures: ask for other periods")
     # The key is area + variable + its category + year + its part, without separators: decode it
     # from the product of what is listed, since cutting at fixed widths would guess.
     times = [
