@@ -273,6 +273,7 @@ def test_html_saved_from_the_website():
         ("IHK (2018=100) 2022", ("IHK (2018=100)", None, "2022")),
         ("Rata-rata 2015-2019", ("Rata-rata 2015-2019", None, "1999")),
         ("Penduduk (jiwa) - Laki-laki - 2020", ("Penduduk - Laki-laki", "jiwa", "2020")),
+        ("Penduduk Miskin 2022 (000 jiwa)", ("Penduduk Miskin", "000 jiwa", "2022")),
         ("Penduduk Miskin (P0) (Percent)", ("Penduduk Miskin (P0)", "Percent", "1999")),
     ],
 )
@@ -280,6 +281,18 @@ def test_what_headings_say(heading, wanted):
     row = read(f"Provinsi,{heading}\nAceh,1.5\n", "table_1999.csv").iloc[0]
     told = tuple(None if pd.isna(row[c]) else row[c] for c in ("indicator", "unit", "period"))
     assert told == wanted
+
+
+@pytest.mark.parametrize(
+    ("title", "indicator", "unit"),
+    [
+        ("Tabel 1.2 Penduduk Miskin (ribu) 2019-2021", "Penduduk Miskin", "ribu"),
+        ("Persentase Penduduk Miskin Maret 2021", "Persentase Penduduk Miskin", "persen"),
+    ],
+)
+def test_a_title_names_the_indicator_where_headings_are_periods(title, indicator, unit):
+    row = read(f"{title},,\nProvinsi,2020,2021\nAceh,1.5,2.5\n").iloc[0]
+    assert (row["indicator"], row["unit"], row["period"]) == (indicator, unit, "2020")
 
 
 def test_a_row_that_numbers_the_columns_is_no_row():

@@ -89,7 +89,7 @@ _UNIT_COLUMN = re.compile(r"^(satuan|unit)$", re.IGNORECASE)
 _VALUE_COLUMN = re.compile(r"^(nilai|value|jumlah)$", re.IGNORECASE)
 _INDICATOR_COLUMN = re.compile(r"^(indikator|indicator|variabel)", re.IGNORECASE)
 _UNIT = re.compile(
-    r"^(rp|rupiah|ribu|juta|miliar|milyar|triliun|persen|%|jiwa|orang|tahun|km2|km²|ha|hektar|unit|"
+    r"^(rp|rupiah|'?000|ribu|juta|miliar|milyar|triliun|persen|%|jiwa|orang|tahun|km2|km²|ha|hektar|unit|"
     r"indeks|index|skala|poin|rumah tangga|keluarga|per km|bulan|hari|rw|rt|percent|thousand|"
     r"million|billion|people|persons?|years?|households?|rupiahs|ton|kuintal|kg|gwh|mm)\b|^%",
     re.IGNORECASE,
@@ -577,6 +577,10 @@ def _wide(
         )
     year = _known_year(title, options)
     columns = [_understand(text, year) for text in headings]
+    if not any(indicator for indicator, _, _ in columns):
+        # The headings are periods: what the figures are, the title tells.
+        indicator, unit = _of_title(title)
+        columns = [(indicator, own or unit, period) for _, own, period in columns]
     twice = [c for c, n in Counter(columns).items() if n > 1]
     if twice:
         raise _Refusal(
@@ -651,10 +655,18 @@ def _understand(heading: str, year: str | None) -> tuple[str | None, ...]:
     period, rest = _take_period(heading, year)
     rest, unit = _take_unit(rest)
     indicator = re.sub(r"(\s*[-–,:]\s*)+$|^(\s*[-–,:]\s*)+", "", rest)
-    indicator = re.sub(r"(\s*[-–]\s*){2,}", " - ", indicator).strip()
+    indicator = _clean(re.sub(r"(\s*[-–]\s*){2,}", " - ", indicator))
     if unit is None and indicator.lower().startswith("persentase"):
         unit = "persen"
     return indicator or None, unit, period
+
+
+def _of_title(title: str) -> tuple[str | None, str | None]:
+    """Indicator and unit of a title such as ``Tabel 1.2 Penduduk Miskin (ribu), 2019-2021``."""
+    title = re.sub(r"^(tabel|table)\s*[\d.]*\s*", "", title, flags=re.IGNORECASE)
+    title = re.sub(r"[,\s]*(\btahun\s*)?\d{4}\s*[-–]\s*\d{4}$", "", title, flags=re.IGNORECASE)
+    indicator, unit, _ = _understand(title, "any year")
+    return indicator, unit
 
 
 def _take_period(text: str, year: str | None) -> tuple[str | None, str]:
