@@ -95,6 +95,9 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _FOOTNOTE = re.compile(r"(?:[\s*¹²³⁴-⁹]|\d\s?\)|\*\))+$")  # behind the name of an area
+_HEADING_MARK = re.compile(
+    r"(?:(?<=\d)\s*(?:\*+\)?|[erx]{1,2}\)|[¹²³⁴-⁹])|\s+(?:\d\)|\*+\)?))$", re.IGNORECASE
+)
 _MOST_CELLS = 30_000_000
 _TAG = re.compile(r"<[^>]*>")
 
@@ -527,7 +530,14 @@ def _has_figures(row: list[Cell]) -> bool:
 
 
 def _names_year(text: str) -> bool:
+    text = _without_mark(text)
     return bool(_YEAR.fullmatch(text) or _YEAR_MONTH.fullmatch(text))
+
+
+def _without_mark(heading: str) -> str:
+    """A heading without the mark of a footnote: ``2023*``, ``2023 1)``, but not ``(P0)``."""
+    bare = _HEADING_MARK.sub("", heading)
+    return bare if bare.count("(") == bare.count(")") else heading
 
 
 def _numbers_columns(row: list[Cell]) -> bool:
@@ -635,6 +645,7 @@ def _heading(header: list[list[Cell]], column: int, start: int) -> str:
             # An upper heading stands over all columns to its right until the next one.
             left = [c for c in range(start, column) if _filled(row[c])]
             cell = _text(row[left[-1]]) if left else ""
+        cell = _without_mark(cell)
         if cell and cell not in parts:
             parts.append(cell)
     return " - ".join(parts)
