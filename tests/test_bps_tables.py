@@ -364,6 +364,20 @@ def test_long_tables_with_months_units_in_headings_and_english_names():
         read("tahun,bulan,wilayah,nilai\n2021,13,Jakarta Utara,1\n")
 
 
+def test_rows_of_indicators_are_no_areas():
+    table = read("Uraian,2020,2021\nGaris Kemiskinan (Rp),500.5,600.5\nGini,0.39,0.4\n")
+    assert table["area"].isna().all() and table["area_code"].isna().all()
+    assert list(table["indicator"]) == ["Garis Kemiskinan"] * 2 + ["Gini"] * 2
+    assert list(table["unit"].fillna("")) == ["Rp", "Rp", "", ""]
+
+
+def test_areas_may_be_the_headings():
+    table = read("Tahun,Jakarta Barat,DKI Jakarta\n2020,1.5,2.5\n2021,3.5,4.5\n")
+    assert list(table["area_code"]) == ["3174", "31"] * 2
+    assert list(table["area"]) == ["Jakarta Barat", "DKI Jakarta"] * 2
+    assert table["indicator"].isna().all() and list(table["value"]) == [1.5, 2.5, 3.5, 4.5]
+
+
 def test_kecamatan_have_codes_where_their_kota_is_known():
     table = read("periode_data,wilayah,kecamatan,jiwa\n2024,Jakarta Pusat,JOHAR BARU,1\n")
     assert list(table["area_code"]) == ["3173040"]

@@ -87,7 +87,7 @@ _PART_COLUMN = re.compile(r"^(bulan|month|semester|triwulan|quarter)$", re.IGNOR
 _PLACE = re.compile(r"^(lat|lon|long|latitude|longitude|lintang|bujur)$", re.IGNORECASE)
 _UNIT_COLUMN = re.compile(r"^(satuan|unit)$", re.IGNORECASE)
 _VALUE_COLUMN = re.compile(r"^(nilai|value|jumlah)$", re.IGNORECASE)
-_INDICATOR_COLUMN = re.compile(r"^(indikator|indicator|variabel)", re.IGNORECASE)
+_INDICATOR_COLUMN = re.compile(r"^(indikator|indicator|variabel|uraian|rincian)", re.IGNORECASE)
 _UNIT = re.compile(
     r"^(rp|rupiah|'?000|ribu|juta|miliar|milyar|triliun|persen|%|jiwa|orang|tahun|km2|km²|ha|hektar|unit|"
     r"indeks|index|skala|poin|rumah tangga|keluarga|per km|bulan|hari|rw|rt|percent|thousand|"
@@ -610,12 +610,24 @@ def _wide(
     ]
     published = [[_text(row[c]) for row in rows] for c in range(start, width)]
     n, k = len(rows), len(columns)
+    area = [of_row[-1] for of_row in areas]
+    indicators = [indicator for indicator, _, _ in columns] * n
+    units = [unit for _, unit, _ in columns] * n
+    if len(area_columns) == 1 and _INDICATOR_COLUMN.match(names[area_columns[0]]):
+        # The rows are indicators, of an area that at most the title names.
+        told = [_take_unit(name) for name in area for _ in range(k)]
+        indicators = [
+            ", ".join(filter(None, both))
+            for both in zip((name for name, _ in told), indicators, strict=True)
+        ]
+        units = [own or of_column for (_, own), of_column in zip(told, units, strict=True)]
+        area = codes = [None] * n
     return _frame(
         area_code=np.repeat(np.array(codes, dtype=object), k),
-        area=np.repeat(np.array([names[-1] for names in areas], dtype=object), k),
+        area=np.repeat(np.array(area, dtype=object), k),
         period=[period for _, _, period in columns] * n,
-        indicator=[indicator for indicator, _, _ in columns] * n,
-        unit=[unit for _, unit, _ in columns] * n,
+        indicator=indicators,
+        unit=units,
         value=np.column_stack([r.values for r in read]).ravel(),
         value_as_published=list(itertools.chain.from_iterable(zip(*published, strict=True))),
         flag=list(itertools.chain.from_iterable(zip(*(r.flags for r in read), strict=True))),
@@ -826,11 +838,19 @@ def _long(names: list[str], body: list[tuple[int, list[Cell]]], options: _Option
         )
         blocks.append((base, units, read, [_text(cell) for cell in columns[name]]))
     k = len(blocks)
+    area_of_each = np.repeat(np.array(area, dtype=object), k)
+    code_of_each = np.repeat(np.array(code, dtype=object), k)
+    indicators = _interleave(block[0] for block in blocks)
+    if not area_names and not of.get("text"):
+        codes = [_code((name,), True, "") for name in measures]
+        if all(codes):  # periods by areas: the headings are the areas
+            area_of_each, code_of_each = measures * len(body), codes * len(body)
+            indicators = [None] * len(indicators)
     return _frame(
-        area_code=np.repeat(np.array(code, dtype=object), k),
-        area=np.repeat(np.array(area, dtype=object), k),
+        area_code=code_of_each,
+        area=area_of_each,
         period=np.repeat(np.array(periods, dtype=object), k),
-        indicator=_interleave(block[0] for block in blocks),
+        indicator=indicators,
         unit=_interleave(block[1] for block in blocks),
         value=np.column_stack([block[2].values for block in blocks]).ravel(),
         value_as_published=_interleave(block[3] for block in blocks),
