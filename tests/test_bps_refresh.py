@@ -10,11 +10,15 @@ from analysis.bps import client, refresh
 
 
 class Stand_In:
-    """Answers as a client would: P0 and number of poor by province, P0 and line by kota."""
+    """Answers as a client would: P0, poor and line by province, P0 and line by kota."""
 
-    def __init__(self, error=None, **values):
-        self.error = error
-        self.values = {"192": {}, "183": {}, "621": {}, "624": {}} | values
+    titles = dict.fromkeys(("192", "621"), "Persentase Penduduk Miskin (P0)")
+    titles |= {"183": "Jumlah Penduduk Miskin"}
+    titles |= dict.fromkeys(("195", "624"), "Garis Kemiskinan")
+
+    def __init__(self, error=None, total="Jumlah", **values):
+        self.error, self.total = error, total
+        self.values = {"192": {}, "183": {}, "195": {}, "621": {}, "624": {}} | values
 
     def __enter__(self):
         return self
@@ -31,13 +35,13 @@ class Stand_In:
     def dynamic_tables(self, variable, domain, periods, *, refresh=False):
         halves = [{"val": 61, "label": "Maret"}, {"val": 62, "label": "September"}]
         whole = [{"val": 0, "label": "Tahun"}]
-        by_province = variable in ("192", "183")
+        by_province = variable in ("192", "183", "195")
         content = {}
         for (code, part, category), value in self.values[variable].items():
             content[f"{code}{variable}{category}125{part}"] = value
         answer = files.webapi(
-            var=[{"val": int(variable), "label": "X", "unit": ""}],
-            turvar=[{"val": 432, "label": "Perkotaan"}, {"val": 434, "label": "Jumlah"}]
+            var=[{"val": int(variable), "label": self.titles[variable], "unit": ""}],
+            turvar=[{"val": 432, "label": "Perkotaan"}, {"val": 434, "label": self.total}]
             if by_province
             else [{"val": "0", "label": "Tidak ada"}],
             vervar=[
@@ -56,6 +60,7 @@ CHANGED = {
     # The rate of March as in the table, that of September revised; the town's is not taken.
     "192": {(3100, 61, 434): 4.28, (3100, 62, 434): 4.05, (3100, 61, 432): 9.99},
     "183": {(3100, 62, 434): 439.12},
+    "195": {(3100, 61, 434): 852768},
     "621": {(3175, 0, 0): 6.2},
     "624": {(3175, 0, 0): 736415, (3201, 0, 0): 500000},
 }
@@ -87,6 +92,16 @@ def test_only_what_differs_is_shown_and_replaced(raw_copy, capsys):
     assert kota.loc[("2025-03", "3175"), "poverty_line_rp"] == 736_415  # beside what was there
     assert sources.check() == []  # the records fit the new files
     assert len(panel) == 2221 and len(kota) == 42  # nothing was taken away
+
+
+def test_another_variable_or_category_than_meant_is_noticed(raw_copy, capsys, monkeypatch):
+    before = both_files(raw_copy)
+    assert refresh.main(["--yes"], Stand_In(total="Perkotaan+Perdesaan", **CHANGED)) == 1
+    assert "'Jumlah' is not one of these" in capsys.readouterr().err
+    monkeypatch.setitem(Stand_In.titles, "183", "Rata-rata Lama Sekolah")
+    assert refresh.main(["--yes"], Stand_In(**CHANGED)) == 1
+    assert "variable 183 is 'Rata-rata Lama Sekolah, " in capsys.readouterr().err
+    assert both_files(raw_copy) == before
 
 
 def test_the_same_through_http(raw_copy, capsys, tmp_path):

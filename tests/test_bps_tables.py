@@ -2,6 +2,8 @@ import io
 import json
 import math
 import random
+import re
+import zipfile
 from pathlib import Path
 
 import bps_files as files
@@ -15,6 +17,7 @@ from analysis import regions
 from analysis.bps import BpsFormatError, numbers, read_table
 from analysis.bps.tables import COLUMNS
 
+TEXT_CELL = b"\xfd\x00\x0a\x00"  # the beginning of a cell with a text in an XLS
 XLS = Path(__file__).parent / "fixtures" / "kota_2023.xls"
 
 
@@ -145,6 +148,46 @@ def test_a_cut_off_xls_is_refused_and_cannot_end_the_process():
         read(XLS.read_bytes()[:2500], "cut.xls")
 
 
+def test_a_damaged_xls_is_refused_at_once_or_read_as_it_is():
+    content, rng = XLS.read_bytes(), random.Random(7)
+    sound, refused = read_table(XLS), 0
+    for case in range(60):
+        spoilt = bytearray(content)
+        at = rng.randrange(8, len(content))
+        if case % 3 == 0:
+            del spoilt[at:]
+        elif case % 3 == 1:
+            del spoilt[at : at + rng.randint(1, 600)]
+        else:
+            for _ in range(rng.randint(1, 6)):
+                spoilt[rng.randrange(8, len(content))] ^= 1 << rng.randrange(8)
+        try:
+            table = read(bytes(spoilt), "damaged.xls")
+        except BpsFormatError:
+            refused += 1
+            continue
+        assert len(table) == len(sound)  # the bytes of a figure or a name may differ, no row
+    assert refused >= 45
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda c: c[:2500], "sector .* is cut off"),
+        (lambda c: c[:30] + b"\x03" + c[31:], "its sectors have no possible size"),
+        # A cell whose place or kind is spoilt would be passed over by the reader.
+        (
+            lambda c: re.sub(TEXT_CELL + b"..", TEXT_CELL + b"\xff\x7f", c, count=1),
+            "is out of place",
+        ),
+        (lambda c: c.replace(TEXT_CELL, b"\xfd\x0a\x0a\x00", 1), "among the cells"),
+    ],
+)
+def test_what_is_wrong_with_an_xls_is_told(change, told):
+    with pytest.raises(BpsFormatError, match=told):
+        read(change(XLS.read_bytes()), "damaged.xls")
+
+
 def test_several_sheets_ask_which():
     content = files.xlsx(files.MERGED, merged=["A2:A3", "B2:C2"], sheets=2)
     with pytest.raises(BpsFormatError, match="there are 2 sheets .*say which with sheet="):
@@ -183,6 +226,7 @@ def test_webapi_keys_that_stand_for_two_combinations_are_refused():
         ({"datacontent": {"1": 2}}, "1 keys of the answer fit no listed combination"),
         ({"data-availability": "list-not-available"}, "no such table"),
         ({"status": "Error", "message": "Key not valid"}, "answered with an error .Key not valid"),
+        ({"datacontent": []}, "has no figures"),
         ({"vervar": []}, "lists no areas"),
         ({"vervar": None}, "lacks or spoils"),
         ({"tahun": [{"val": 1, "label": "then"}]}, "where a year belongs"),
@@ -203,11 +247,154 @@ def test_static_table_of_the_webapi():
     assert cell(table, "Jakarta Utara", "2024-03")["value"] == 6.44
 
 
+def test_scripts_and_comments_of_a_page_are_no_tables():
+    page = files.HTML.replace("<h1>", "<script>row = '<tr><td>' + x</script><!-- <td> --><h1>")
+    pd.testing.assert_frame_equal(read(page, "page.html"), read(files.HTML, "page.html"))
+
+
 def test_html_saved_from_the_website():
     table = read(files.HTML, "page.html")
     row = cell(table, "Jakarta Utara", "2024-03", "Persentase Penduduk Miskin")
     assert (row["area_code"], row["value"], row["unit"]) == ("3175", 6.44, "Persen")
     assert cell(table, "Jakarta Pusat", "2024-09")["flag"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("heading", "wanted"),  # indicator, unit, period
+    [
+        ("Poor People (thousand) - March 2022", ("Poor People", "thousand", "2022-03")),
+        ("Mar 2022", (None, None, "2022-03")),
+        ("P0 2022 Semester 1 (Maret)", ("P0", None, "2022-03")),
+        ("P0 Semester II 2022", ("P0", None, "2022-S2")),
+        ("PDRB Triwulan IV 2022", ("PDRB", None, "2022-Q4")),
+        ("P0 - 2022-09", ("P0", None, "2022-09")),
+        ("202209", (None, None, "2022-09")),
+        ("PDRB ADHK 2010 (Miliar Rp)", ("PDRB ADHK 2010", "Miliar Rp", "1999")),
+        ("IHK (2018=100) 2022", ("IHK (2018=100)", None, "2022")),
+        ("Rata-rata 2015-2019", ("Rata-rata 2015-2019", None, "1999")),
+        ("Penduduk (jiwa) - Laki-laki - 2020", ("Penduduk - Laki-laki", "jiwa", "2020")),
+        ("2023*", (None, None, "2023")),
+        ("2023 **)", (None, None, "2023")),
+        ("P0 2023 1)", ("P0", None, "2023")),
+        ("Kelompok (kolom 2) 2023", ("Kelompok (kolom 2)", None, "2023")),
+        ("Miskin (P0)", ("Miskin (P0)", None, "1999")),
+        ("Penduduk Miskin 2022 (000 jiwa)", ("Penduduk Miskin", "000 jiwa", "2022")),
+        ("Penduduk Miskin (P0) (Percent)", ("Penduduk Miskin (P0)", "Percent", "1999")),
+    ],
+)
+def test_what_headings_say(heading, wanted):
+    row = read(f"Provinsi,{heading}\nAceh,1.5\n", "table_1999.csv").iloc[0]
+    told = tuple(None if pd.isna(row[c]) else row[c] for c in ("indicator", "unit", "period"))
+    assert told == wanted
+
+
+@pytest.mark.parametrize(
+    ("title", "indicator", "unit"),
+    [
+        ("Tabel 1.2 Penduduk Miskin (ribu) 2019-2021", "Penduduk Miskin", "ribu"),
+        ("Persentase Penduduk Miskin Maret 2021", "Persentase Penduduk Miskin", "persen"),
+    ],
+)
+def test_a_title_names_the_indicator_where_headings_are_periods(title, indicator, unit):
+    row = read(f"{title},,\nProvinsi,2020,2021\nAceh,1.5,2.5\n").iloc[0]
+    assert (row["indicator"], row["unit"], row["period"]) == (indicator, unit, "2020")
+
+
+def test_a_row_that_numbers_the_columns_is_no_row():
+    for numbering in ("(1),(2),(3)", "1,2,3"):
+        table = read(f"Provinsi,2020,2021\n{numbering}\nAceh,1.5,2.5\n")
+        assert list(table["value"]) == [1.5, 2.5]
+
+
+def test_titles_and_notes_merged_over_the_whole_table():
+    rows = [["Kemiskinan 2021", None, None], *files.MERGED[1:]]
+    table = read(files.xlsx(rows, merged=["A1:C1", "A2:A3", "B2:C2", "A6:C6"]))
+    assert list(table["period"]) == ["2021-02", "2021-08"] * 2
+    assert list(table["area"].unique()) == ["DKI Jakarta", "Banten"]
+
+
+def test_notes_without_the_word_and_with_commas():
+    for note in ("Angka sementara,", "1) Angka sementara,", "r) Angka diperbaiki,",
+                 "Sumber: BPS, Susenas, Maret 2021"):  # fmt: skip
+        assert list(read(f"Provinsi,2020\nAceh,1\n{note}\n")["area"]) == ["Aceh"]
+
+
+def test_names_of_areas_with_notes_and_words_before_them():
+    table = read("38 Provinsi,2024\nPROVINSI ACEH,1\nPapua Barat 1),2\nRiau*),3\nBali²,4\n")
+    assert list(table["area_code"]) == ["11", "91", "14", "51"]
+    # A direction alone may be of any place.
+    table = read("Wilayah,2024\nUtara,1\nJakarta Utara,2\n")
+    assert pd.isna(table["area_code"][0]) and table["area_code"][1] == "3175"
+
+
+@pytest.mark.parametrize("form", ["31.71", 3171])
+def test_codes_of_kemendagri_are_not_taken_for_those_of_bps(form):
+    other = "31.74" if isinstance(form, str) else 3174
+    rows = [["Kode", "Kabupaten/Kota", "2021"], [form, "Jakarta Pusat", 1.5]]
+    rows += [[other, "Jakarta Selatan", 2.5], [1101, "Simeulue", 3.5]]
+    codes = read(files.xlsx(rows))["area_code"]
+    assert list(codes[:2]) == ["3173", "3171"] and pd.isna(codes[2])
+
+
+def test_codes_of_bps_are_taken_where_they_agree_with_the_names():
+    rows = [["No", "Kode", "Kabupaten/Kota", "2021"], [1, 3171, "Jakarta Selatan", 1.5]]
+    rows += [[2, 1101, "Simeulue", 3.5]]
+    assert list(read(files.xlsx(rows))["area_code"]) == ["3171", "1101"]
+    long = "tahun,kode_wilayah,wilayah,nilai\n2021,3171,Jakarta Selatan,1\n2021,1101,Simeulue,2\n"
+    assert list(read(long)["area_code"]) == ["3171", "1101"]
+
+
+def test_long_tables_with_months_units_in_headings_and_english_names():
+    table = read("tahun,bulan,wilayah,nilai\n2021,3,Jakarta Utara,1\n2021,9,Jakarta Utara,2\n")
+    assert list(table["period"]) == ["2021-03", "2021-09"]
+    table = read("Tahun,Semester,P0 (%)\n2021,1,1.5\n2021,Semester 2 (September),2.5\n")
+    assert list(table["period"]) == ["2021-S1", "2021-09"]
+    assert set(table["indicator"]) == {"P0"} and set(table["unit"]) == {"%"}
+    table = read("year,regency,value\n2021,Jakarta Utara,1\n2021,Jakarta Barat,2\n")
+    assert list(table["area_code"]) == ["3175", "3174"]
+    table = read("tahun,periode_data,wilayah,nilai\n2021,202103,Jakarta Utara,1\n")
+    assert list(table["period"]) == ["2021-03"]
+    table = read("periode_data,wilayah,nilai\nMaret 2021,Jakarta Utara,1\n")
+    assert list(table["period"]) == ["2021-03"]
+    with pytest.raises(BpsFormatError, match="line 2 has the periods 2020 and 2021-03"):
+        read("tahun,periode_data,wilayah,nilai\n2020,202103,Jakarta Utara,1\n")
+    with pytest.raises(BpsFormatError, match="line 2 has 'lalu' as its period"):
+        read("periode_data,wilayah,nilai\nlalu,Jakarta Utara,1\n")
+    with pytest.raises(BpsFormatError, match="line 2 has '13' as its bulan"):
+        read("tahun,bulan,wilayah,nilai\n2021,13,Jakarta Utara,1\n")
+
+
+def test_rows_of_indicators_are_no_areas():
+    table = read("Uraian,2020,2021\nGaris Kemiskinan (Rp),500.5,600.5\nGini,0.39,0.4\n")
+    assert table["area"].isna().all() and table["area_code"].isna().all()
+    assert list(table["indicator"]) == ["Garis Kemiskinan"] * 2 + ["Gini"] * 2
+    assert list(table["unit"].fillna("")) == ["Rp", "Rp", "", ""]
+
+
+def test_areas_may_be_the_headings():
+    table = read("Tahun,Jakarta Barat,DKI Jakarta\n2020,1.5,2.5\n2021,3.5,4.5\n")
+    assert list(table["area_code"]) == ["3174", "31"] * 2
+    assert list(table["area"]) == ["Jakarta Barat", "DKI Jakarta"] * 2
+    assert table["indicator"].isna().all() and list(table["value"]) == [1.5, 2.5, 3.5, 4.5]
+
+
+def test_kecamatan_have_codes_where_their_kota_is_known():
+    table = read("periode_data,wilayah,kecamatan,jiwa\n2024,Jakarta Pusat,JOHAR BARU,1\n")
+    assert list(table["area_code"]) == ["3173040"]
+
+
+def test_webapi_of_the_domain_of_jakarta_numbers_its_kota_by_itself():
+    content = files.webapi(
+        labelvervar="Kabupaten/Kota",
+        vervar=[{"val": 1, "label": "Kepulauan Seribu"}, {"val": 6, "label": "Jakarta Utara"}],
+        turtahun=[{"val": 0, "label": "Tahun"}],
+        datacontent={"162101240": 1, "662101250": 2},
+    )
+    assert list(read(content)["area_code"].unique()) == ["3101", "3175"]
+
+
+def test_an_answer_of_the_client_is_read_as_it_is():
+    pd.testing.assert_frame_equal(read_table(files.webapi()), read(files.webapi()))
 
 
 # ---- refusals --------------------------------------------------------------------------------
@@ -234,6 +421,18 @@ def test_html_saved_from_the_website():
         (b"Provinsi,2020\nAceh,1.234\nRiau,5.678\n", "1.234 can be read as 1.234 or as 1234.0"),
         (b"Provinsi,2020\nAceh,12x\n", "'12x' is no number"),
         (b"Provinsi,2020\nAceh,1\nKeterangan,\nx,5\n", "figures below the notes"),
+        (b"Provinsi,2020,2021\nAceh,1,2\nRia", "line 3 stops after 'Ria'"),
+        (b"Provinsi,2020,2021\n,5,2\nAceh,3,4\n", "line 2 names no area"),
+        (b"Provinsi,2020,2021\n,...,-\nAceh,3,4\n", "line 2 names no area"),
+        (b"Provinsi,2020,2021\nNA,5,2\nAceh,3,4\n", "where the name of an area belongs"),
+        (b"Provinsi,2020,\nAceh,1,2\nRiau,3,4\n", "column 3 has figures, but no heading"),
+        (b"Provinsi,2020\nAceh,1\n,\nProvinsi,2021\nAceh,2\n", "line 4 repeats the header"),
+        (b"P0,P1,Provinsi\n,2020,2021\nAceh,1,2\n", "'Provinsi' stands over figures"),
+        (b"periodX,wilayah,jiwa\n2024,Gambir,5\n", "'2024' where the name of an area belongs"),
+        (b"Kab/Kota,\nJumlah,\n,2023\nKep Seribu,5\nJakarta Barat,6\n", "heading of the areas stands alone"),
+        (b"tahun,wilayah,jiwa\n2024,Gambir,5\n2024,Menteng,6x\n", "'6x' is no number"),
+        ("Provinsi,2020\nAceh\ufffd,1\n".encode(), "was lost when somebody saved the file"),
+        (files.webapi().replace(b'"9999621012561"', b'"3100621012461"'), "occurs twice in the JSON"),
         (b'{"status": "OK", "vervar": [', "JSON is damaged or cut off"),
         (b"[1, 2]", "no answer of the BPS WebAPI"),
         (b"PK\x03\x04 cut off", "damaged or cut off"),
@@ -249,6 +448,8 @@ def test_what_is_no_table_is_refused_by_name_with_a_cure(content, told):
 def test_a_path_that_does_not_exist(tmp_path):
     with pytest.raises(BpsFormatError, match=r"nothing\.csv cannot be read .No such file"):
         read_table(tmp_path / "nothing.csv")
+    with pytest.raises(BpsFormatError, match=r"cannot be read .*null"):
+        read_table("a\0b.csv")
 
 
 def test_a_list_of_offices_is_no_statistical_table():
@@ -256,6 +457,17 @@ def test_a_list_of_offices_is_no_statistical_table():
     grid += [[2015, f"Kantor {i}", f"K{i}", f"Jl. {i}", -6.1, 106.8] for i in range(30)]
     with pytest.raises(BpsFormatError, match="this is a list, not a statistical table"):
         read(files.xlsx(grid))
+
+
+def test_a_stray_cell_cannot_end_the_process():
+    sound = zipfile.ZipFile(io.BytesIO(files.xlsx([["Provinsi", "2020"], ["Aceh", 1.5]])))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sound.namelist():
+            stray = b'<row r="1048576"><c r="XFD1048576"><v>5</v></c></row></sheetData>'
+            archive.writestr(name, sound.read(name).replace(b"</sheetData>", stray))
+    with pytest.raises(BpsFormatError, match="one is far outside of the table"):
+        read(buffer.getvalue(), "stray.xlsx")
 
 
 # ---- numbers ---------------------------------------------------------------------------------
@@ -273,10 +485,21 @@ def test_a_list_of_offices_is_no_statistical_table():
         (["3,78%", "−0,5"], [3.78, -0.5]),
         (["Rp 1.234,50", "2"], [1234.5, 2]),
         (["5*", "6**"], [5, 6]),
+        (["4.8 1)", "5.25 r", "6.5*)", "7.5²", "8.5r)"], [4.8, 5.25, 6.5, 7.5, 8.5]),
+        (["'505469", "Rp. 435454"], [505469, 435454]),
+        (["–2.5", "1.25"], [-2.5, 1.25]),
     ],
 )
 def test_signs_are_decided_for_the_column(cells, values):
     np.testing.assert_array_equal(numbers.read(cells).values, values)
+
+
+def test_marks_of_footnotes_become_flags_if_they_are_certain():
+    read = numbers.read(["4.8 1)", "5.25 r", "... *)", "6"])
+    assert read.flags == ["1)", "r", "not available", ""]
+    for doubtful in ("12.51)", "502.0r"):  # a mark, or a spoilt digit
+        with pytest.raises(numbers.NumberError, match="is no number"):
+            numbers.read([doubtful])
 
 
 def test_a_column_that_contradicts_itself_is_read_cell_by_cell_if_that_is_certain():
@@ -431,7 +654,7 @@ def test_2000_damaged_files_are_refused_or_read_as_they_are():
         assert list(table.columns) == COLUMNS and len(table)
         # What was read is what the bytes say: every figure can be found in them as published.
         flagged = table["value"].isna()
-        assert (table.loc[~flagged, "flag"].isin(["", "*", numbers.ODD_SIGN])).all()
+        assert not table.loc[~flagged, "flag"].isin(set(numbers.MISSING.values())).any()
         if name.endswith(".xlsx"):  # its checksums leave only harmless damage
             pd.testing.assert_frame_equal(table, read(SOUND[name], name))
         if name.endswith(".csv"):

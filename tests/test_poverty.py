@@ -87,3 +87,23 @@ def test_implied_population_and_its_bounds():
     assert implied["population_low_count"][0] < 10_400_265 < implied["population_high_count"][0]
     width = implied["population_high_count"][0] / implied["population_low_count"][0] - 1
     assert width == pytest.approx(0.0027, abs=0.0002)
+
+
+def test_splits_are_those_declared_for_the_checks():
+    assert poverty.SPLITS == {"64": "2015-03", "91": "2024-03", "94": "2024-03"}
+
+
+def test_disagreements_of_the_two_tables():
+    dki = pd.DataFrame(
+        {"period": ["2017-03", "2017-09"], "p0_pct": [3.77, 3.78], "poor_thousand": [389.69, None]}
+    )
+    rows = [("2017-03", "p0_pct", 3.78), ("2017-09", "p0_pct", 3.78)]
+    rows += [("2017-03", "poor_thousand", 389.692), ("2017-09", "poor_thousand", 393.13)]
+    panel = pd.DataFrame(rows, columns=["period", "indicator", "value"]).assign(area_code="31")
+    both = poverty.disagreements(dki, pd.concat([panel, panel.assign(area_code="32", value=9.0)]))
+    told = both.set_index(["period", "indicator"])["differs"].to_dict()
+    assert told == {
+        ("2017-03", "p0_pct"): True,
+        ("2017-09", "p0_pct"): False,
+        ("2017-03", "poor_thousand"): False,
+    }

@@ -235,3 +235,18 @@ def test_nothing_of_the_boundaries_is_in_git():
         if "node_modules" in name
         or name.endswith((".parquet", ".geojson", ".gpkg", ".shp", ".svg"))
     ]
+
+
+def test_areas_far_from_the_official_ones():
+    table = pd.DataFrame(
+        {
+            "kelurahan_code": ["3171010001", "3171010002", "3171010003", "3171010004"],
+            "kelurahan": list("abcd"),
+            "kota": "Jakarta Selatan",
+            "area_km2": [2.0, 1.24, 0.5, 1.0],
+            "official_area_km2": [1.0, 1.0, 1.0, None],
+        }
+    )
+    far = regions.area_differences(table)
+    assert list(far["kelurahan"]) == ["c", "a"] and list(far["ratio"]) == [0.5, 2.0]
+    assert list(regions.area_differences(table, tolerance=0.1)["kelurahan"]) == ["c", "b", "a"]

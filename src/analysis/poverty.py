@@ -7,13 +7,19 @@ P0 is the headcount (percent of residents below the line), P1 the gap, P2 the se
 import pandas as pd
 
 from analysis import periods, regions
+from analysis.bps import checks
 
 PUBLISHED, NOT_PUBLISHED = "published", "not published"
 CORRECTED, WITHHELD = "corrected", "withheld"  # flags of `analysis.bps.checks.correct`
 NOT_IN_TABLES = "not in the tables"  # of another region: it may have been published elsewhere
 # Semesters in which a province lost a part of its area to new provinces: figures before and after
-# are not of the same area (Kalimantan Utara left 64; four provinces left 91 and 94).
-SPLITS = {"64": "2015-03", "91": "2024-03", "94": "2024-03"}
+# are not of the same area.
+SPLITS = {
+    area: change.period
+    for change in checks.FRAMES
+    if isinstance(change, checks.Split)
+    for area in change.areas
+}
 
 
 class PovertyError(ValueError):
@@ -115,6 +121,34 @@ def kota_series(kota: pd.DataFrame) -> pd.DataFrame:
     series["derived"] = words.fillna(False).astype(bool)
     columns = ["period", "kota_code", "kota", "p0_pct", "poor_count", "poverty_line_rp"]
     return series[[*columns, "derived", "source"]]
+
+
+def disagreements(dki: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """Figures of DKI Jakarta that are both in its own table and in that of all provinces.
+
+    Parameters
+    ----------
+    dki
+        Raw table ``dki_poverty_semester``.
+    panel
+        `panel_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per figure in both: ``period, indicator, dki, national, differs`` (by more than
+        the rounding to two decimals).
+    """
+    national = panel[panel["area_code"] == "31"]
+    own = dki.melt("period", sorted(set(national["indicator"])), "indicator", "dki")
+    both = own.merge(
+        national.rename(columns={"value": "national"})[["period", "indicator", "national"]],
+        on=["period", "indicator"],
+        validate="1:1",
+    ).dropna(ignore_index=True)
+    # Half a unit of the last decimal, and what a binary fraction adds to it.
+    both["differs"] = (both["dki"] - both["national"]).abs() > 0.005 + 1e-9
+    return both
 
 
 def derived_words(kota: pd.DataFrame) -> str:

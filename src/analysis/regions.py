@@ -276,6 +276,28 @@ def kelurahan_table(
     return table
 
 
+def area_differences(table: pd.DataFrame, tolerance: float = 0.25) -> pd.DataFrame:
+    """Kelurahan whose area in the boundary file is far from the official one.
+
+    Parameters
+    ----------
+    table
+        `kelurahan_table`.
+    tolerance
+        Relative to the official area.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``kelurahan_code, kelurahan, kota, area_km2, official_area_km2, ratio``, sorted by
+        ``ratio`` (of the first to the second).
+    """
+    ratio = table["area_km2"] / table["official_area_km2"]
+    columns = ["kelurahan_code", "kelurahan", "kota", "area_km2", "official_area_km2"]
+    compared = table[columns].assign(ratio=ratio)
+    return compared[(ratio - 1).abs() > tolerance].sort_values("ratio", ignore_index=True)
+
+
 def boundary_file() -> Path:
     """The boundary file in use: the one named by ``BOUNDARIES``, or the installed GADM 4.1.
 

@@ -389,7 +389,8 @@ class Jump:
     period), so that a year in which every poverty line rises by 9 % is no jump, and a line that
     rises by 0.4 % while the others rise by 2.9 % is one. How much an area wanders about that
     common path is its own (median absolute deviation): a national figure wanders less than that
-    of a small province. A series that goes to a new level and stays there is right.
+    of a small province, and all wander farther in several years than in one (as the square root,
+    like a random walk). A series that goes to a new level and stays there is right.
 
     Parameters
     ----------
@@ -421,13 +422,14 @@ class Jump:
         nearer = np.where(abs(left) < abs(right), left, right)
         one_sided = np.where(np.isnan(left), right, left) / 1.5
         off = np.where(own.two_sided, np.where(agree, nearer, 0), one_sided)
+        usual = usual * np.sqrt(np.maximum(own.years, 1))
         strength = abs(np.nan_to_num(off)) / (self.times * usual)
         found = []
         for i, j in np.argwhere(strength > 1):
             expected = np.exp(own.between[i, j] + path[j])
             why = (
                 f"{_n(x[i, j])} jumps: {own.named(grid, i, j)} about "
-                f"{_n(expected, 0 if expected >= 1000 else 2)} (usually within {usual[i, 0]:.1%})"
+                f"{_n(expected, 0 if expected >= 1000 else 2)} (usually within {usual[i, j]:.1%})"
             )
             found.append(Finding(self.indicator, i, j, why, strength=strength[i, j]))
         return found
@@ -769,6 +771,7 @@ class _Expected:
 
     ``left`` and ``right`` carry the one before and the one after on by the usual growth of the
     series (``drifts``); ``between`` is the straight line through both, or the one there is.
+    ``years`` is how far the nearer one is.
     """
 
     def __init__(
@@ -782,6 +785,7 @@ class _Expected:
         self.before, self.after = _neighbours(ok, segment)
         times = np.broadcast_to(time, logs.shape)
         since, until = times - _take(times, self.before), _take(times, self.after) - times
+        self.years = np.nan_to_num(np.fmin(since, until))
         growth = np.zeros((len(logs), 1))
         if drifts:
             steps = (logs - _take(logs, self.before)) / since

@@ -26,6 +26,11 @@ ODD_SIGN = "odd decimal sign"
 EITHER = "either"  # of a number without signs
 _PLAIN = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)  # by far the most cells
 _SPACES = re.compile(r"[\s\u00a0\u2007\u2009\u202f]+")
+# Marks behind a figure: 4.8*, 4.8 1), 4.8 r (revised), 4.8²; "4.81)" can be read in two ways.
+_MARK = re.compile(
+    r"(?<=[\d%.…–-])(?:\s*(?:\*+\)?|[¹²³⁴-⁹]\)?)|\s*[erx]{1,2}\)|\s+(?:\d\)|[erx]|xx))$"
+)
+_CURRENCY = re.compile(r"^Rp\.?\s*")
 _SPACED = re.compile(r"^[+-]?[1-9]\d{0,2}(?: \d{3})+(?:[.,]\d+)?$")
 # A group of thousands never begins with a zero: "0,123" is a decimal comma.
 _POINT = re.compile(r"^[+-]?(?:\d+|[1-9]\d{0,2}(?:,\d{3})+)(?:\.\d+)?$")
@@ -45,10 +50,15 @@ class Numbers:
     flags: list[str]
 
 
-def is_number_or_missing(text: str) -> bool:
-    """Whether a cell could stand in a column of numbers."""
+def is_number(text: str) -> bool:
+    """Whether a cell is a number by one sign or the other."""
     token, _ = _token(text)
-    return token in MISSING or bool(_POINT.match(token) or _COMMA.match(token))
+    return bool(_POINT.match(token) or _COMMA.match(token))
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell stands for a figure that is missing."""
+    return _token(text)[0] in MISSING
 
 
 def read(
@@ -104,12 +114,18 @@ def _token(text: str) -> tuple[str, str]:
     token = _SPACES.sub(" ", text).strip()
     if token.lower() in MISSING:
         return token.lower(), ""
-    bare = token.rstrip("*").rstrip()
-    mark = token[len(bare) :].strip()
-    bare = bare.removesuffix("%").removeprefix("Rp").strip().replace("−", "-")
+    match = _MARK.search(token)
+    mark = match[0].strip() if match else ""
+    bare = token[: match.start()] if match else token
+    if bare.lower() in MISSING:
+        return bare.lower(), ""
+    # An apostrophe keeps a number as text in a spreadsheet.
+    bare = _CURRENCY.sub("", bare.removeprefix("'").removesuffix("%").strip())
+    if bare[:1] in ("−", "–"):
+        bare = "-" + bare[1:]
     if _SPACED.match(bare):
         bare = bare.replace(" ", "")
-    return (token, "") if not bare else (bare, mark)
+    return (bare, mark) if bare else (token, "")
 
 
 def _settled(decimal: str | None, thousands: str | None) -> str | None:

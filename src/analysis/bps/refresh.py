@@ -5,7 +5,6 @@ away: a figure that the WebAPI does not have stays as it was entered.
 """
 
 import argparse
-import io
 import re
 import sys
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import paths, provenance, sources
-from analysis.bps.client import NATIONAL, BpsError, Client
+from analysis.bps.client import NATIONAL, BpsError, Client, UnexpectedAnswer
 from analysis.bps.tables import BpsFormatError, read_table
 
 _SHOWN = 40  # lines of a diff
@@ -45,12 +44,23 @@ class Refresh:
     category: str = "Jumlah"
 
 
-# Variables: 192 P0 by province, 183 number of poor (thousand) by province, 621 P0 and 624 poverty
-# line by kabupaten and kota. The line by province is in the variables of each province's domain.
+# Variables: 192 P0, 183 number of poor (thousand) and 195 poverty line by province; 621 P0 and 624
+# poverty line by kabupaten and kota.
 REFRESHES = (
-    Refresh("province_poverty", "province_code", {"192": "p0_pct", "183": "poor_thousand"}, False),
+    Refresh(
+        "province_poverty",
+        "province_code",
+        {"192": "p0_pct", "183": "poor_thousand", "195": "poverty_line_rp"},
+        False,
+    ),
     Refresh("dki_kota_poverty", "kota_code", {"621": "p0_pct", "624": "poverty_line_rp"}, True),
 )
+# What BPS calls them, so that a number that now stands for another variable is noticed.
+_TITLES = {
+    "p0_pct": "persentase penduduk miskin",
+    "poor_thousand": "jumlah penduduk miskin",
+    "poverty_line_rp": "garis kemiskinan",
+}
 
 
 def published(client: Client, refresh: Refresh) -> pd.DataFrame:
@@ -72,10 +82,7 @@ def published(client: Client, refresh: Refresh) -> pd.DataFrame:
     for variable, indicator in refresh.variables.items():
         periods = client.periods(variable, NATIONAL, refresh=True)["period_id"]
         for answer in client.dynamic_tables(variable, NATIONAL, periods, refresh=True):
-            table = read_table(io.BytesIO(answer))
-            named = table["indicator"].str.endswith(f", {refresh.category}")
-            if named.any():
-                table = table[named]
+            table = _own(read_table(answer), variable, indicator, refresh.category)
             # Kota figures are of March, which the WebAPI gives as the year.
             period = table["period"] + ("-03" if refresh.wide else "")
             table = table.assign(indicator=indicator, period=period, variable=variable)
@@ -84,6 +91,25 @@ def published(client: Client, refresh: Refresh) -> pd.DataFrame:
     whole = whole[whole["period"].str.fullmatch(r"\d{4}-(03|09)")]
     columns = ["area_code", "area", "period", "indicator", "value_as_published", "variable"]
     return whole[columns].reset_index(drop=True)
+
+
+def _own(table: pd.DataFrame, variable: str, indicator: str, category: str) -> pd.DataFrame:
+    """The rows of the category, if the variable is the one that is meant."""
+    told = table["indicator"].unique()
+    if not all(text.lower().startswith(_TITLES[indicator]) for text in told):
+        raise UnexpectedAnswer(
+            f"variable {variable} is {told[0]!r}, not {_TITLES[indicator]!r}: look its number up "
+            f"with Client.variables and change it in analysis.bps.refresh"
+        )
+    if len(told) == 1:
+        return table
+    own = table[table["indicator"].str.endswith(f", {category}")]
+    if own.empty:
+        raise UnexpectedAnswer(
+            f"variable {variable} has {', '.join(map(repr, told))}, and {category!r} is not one of "
+            f"these: change the category in analysis.bps.refresh"
+        )
+    return own
 
 
 def changes(raw: pd.DataFrame, fetched: pd.DataFrame, refresh: Refresh) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """The cells of a spreadsheet, by python-calamine.
 
 An XLSX is a ZIP archive with checksums; an old XLS has none, and a damaged one can end the whole
-process of the reader (an absurd length is an absurd allocation) instead of raising. It is
-therefore read in a process of its own: this file, run as a script.
+process of the reader (an absurd length is an absurd allocation) instead of raising. Its structure
+is therefore checked before (`analysis.bps.xls`), and it is read in a process of its own: this
+file, run as a script.
 """
 
 import io
@@ -13,7 +14,8 @@ from typing import Any
 
 Sheets = dict[str, tuple[list[list[Any]], list[tuple[tuple[int, int], tuple[int, int]]]]]
 
-_PATIENCE_S = 20
+_PATIENCE_S = 10
+_MEMORY_BYTES = 2 << 30
 
 
 class DamagedSheet(ValueError):
@@ -44,13 +46,19 @@ def read(content: bytes) -> Sheets:
 
 
 def read_apart(content: bytes) -> Sheets:
-    """As `read`, in a process of its own.
+    """As `read` for an XLS: checked before, and read in a process of its own.
 
     Raises
     ------
     DamagedSheet
         As `read`; also if the process does not survive the file, or takes too long.
     """
+    from analysis.bps import xls  # not needed by the script
+
+    try:
+        xls.check(content)
+    except xls.DamagedXls as error:
+        raise DamagedSheet(str(error)) from None
     try:
         done = subprocess.run(
             [sys.executable, __file__],
@@ -67,5 +75,17 @@ def read_apart(content: bytes) -> Sheets:
     return pickle.loads(done.stdout)
 
 
+def _limit_memory() -> None:
+    """Refuse absurd allocations where the system can (not on Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = _MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
 if __name__ == "__main__":
+    _limit_memory()
     pickle.dump(read(sys.stdin.buffer.read()), sys.stdout.buffer)

@@ -11,6 +11,7 @@ import html
 import io
 import itertools
 import json
+import math
 import re
 import zipfile
 from collections import Counter
@@ -41,28 +42,63 @@ _MONTHS = {
     "januari": "01", "februari": "02", "maret": "03", "april": "04", "mei": "05", "juni": "06",
     "juli": "07", "agustus": "08", "september": "09", "oktober": "10", "november": "11",
     "desember": "12",
+    "january": "01", "february": "02", "march": "03", "may": "05", "june": "06", "july": "07",
+    "october": "10", "december": "12",
+    "jan": "01", "feb": "02", "mar": "03", "apr": "04", "jun": "06", "jul": "07", "agt": "08",
+    "agu": "08", "aug": "08", "sep": "09", "sept": "09", "okt": "10", "oct": "10", "nov": "11",
+    "des": "12", "dec": "12",
 }  # fmt: skip
+_MONTH_NAMES = dict(zip(_MONTHS.values(), _MONTHS, strict=True))  # some name of each month
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})\b", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)(?!\d)")
-_SEMESTER = re.compile(r"\bsemester\s*[12]\b\s*", re.IGNORECASE)
-_NOTES = re.compile(r"^(keterangan|catatan|sumber|note|source|\*|\d\)|\()", re.IGNORECASE)
+# A month in digits, 2020-03 or (as a heading of its own) 202003.
+_YEAR_MONTH = re.compile(
+    r"(?<!\d)(19[5-9]\d|20[0-4]\d)-(0[1-9]|1[0-2])(?![\d-])|"
+    r"(?:^|(?<= - ))(19[5-9]\d|20[0-4]\d)(0[1-9]|1[0-2])$"
+)
+_SEMESTER = re.compile(r"\bsemester\s*(II|I|[12])\b\s*", re.IGNORECASE)
+_QUARTER = re.compile(r"\b(?:triwulan|quarter)\s*(IV|I{1,3}|[1-4])\b\s*", re.IGNORECASE)
+_ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4"}
+# The year of constant prices or of an index says nothing about the period.
+_BASE_YEAR = re.compile(
+    r"\b(?:konstan|adhk|tahun dasar|constant(?: market)? prices?|base year)\W*(?:tahun\s*)?\d{4}|"
+    r"\d{4}\s*=\s*100",
+    re.IGNORECASE,
+)
+_NOTES = re.compile(
+    r"^(keterangan|catatan|sumber|note|source|angka\b|data\b|\*|\d\s?\)|[erx]{1,2}\s?\)|\()",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"^(kode|code)", re.IGNORECASE)
-_NUMBERING = re.compile(r"^(no\.?|nomor)$", re.IGNORECASE)
+_NUMBERING = re.compile(r"^(no\.?|nomor|no\.? urut|#)$", re.IGNORECASE)
 _AREA = re.compile(
     r"^(nama[ _])?(provinsi|province|kab\b|kab[/ _.]|kabupaten|kota\b|wilayah|kecamatan|kelurahan|"
-    r"desa|daerah|region|area)",
+    r"desa|daerah|region\b|area\b|regency|municipality|city\b|district|sub-?district|village)",
+    re.IGNORECASE,
+)
+# What stands over the names of areas, and nowhere else.
+_AREA_HEADING = re.compile(
+    r"\ufeff?(nama[ _])?(provinsi|province|kab(upaten)?\.?[ _/]+kota|kabupaten|wilayah|kecamatan|"
+    r"kelurahan|desa)",
     re.IGNORECASE,
 )
 _PERIOD = re.compile(r"^(periode([ _]data)?|tahun|year|period)$", re.IGNORECASE)
+_PART_COLUMN = re.compile(r"^(bulan|month|semester|triwulan|quarter)$", re.IGNORECASE)
 _PLACE = re.compile(r"^(lat|lon|long|latitude|longitude|lintang|bujur)$", re.IGNORECASE)
 _UNIT_COLUMN = re.compile(r"^(satuan|unit)$", re.IGNORECASE)
 _VALUE_COLUMN = re.compile(r"^(nilai|value|jumlah)$", re.IGNORECASE)
-_INDICATOR_COLUMN = re.compile(r"^(indikator|indicator|variabel)", re.IGNORECASE)
+_INDICATOR_COLUMN = re.compile(r"^(indikator|indicator|variabel|uraian|rincian)", re.IGNORECASE)
 _UNIT = re.compile(
-    r"^(rp|rupiah|ribu|juta|miliar|milyar|triliun|persen|%|jiwa|orang|tahun|km2|km²|ha|hektar|unit|"
-    r"indeks|index|skala|poin|rumah tangga|keluarga|per km|bulan|hari|rw|rt)\b|^%",
+    r"^(rp|rupiah|'?000|ribu|juta|miliar|milyar|triliun|persen|%|jiwa|orang|tahun|km2|km²|ha|hektar|unit|"
+    r"indeks|index|skala|poin|rumah tangga|keluarga|per km|bulan|hari|rw|rt|percent|thousand|"
+    r"million|billion|people|persons?|years?|households?|rupiahs|ton|kuintal|kg|gwh|mm)\b|^%",
     re.IGNORECASE,
 )
+_FOOTNOTE = re.compile(r"(?:[\s*¹²³⁴-⁹]|\d\s?\)|\*\))+$")  # behind the name of an area
+_HEADING_MARK = re.compile(
+    r"(?:(?<=\d)\s*(?:\*+\)?|[erx]{1,2}\)|[¹²³⁴-⁹])|\s+(?:\d\)|\*+\)?))$", re.IGNORECASE
+)
+_MOST_CELLS = 30_000_000
 _TAG = re.compile(r"<[^>]*>")
 
 Cell = str | float | int
@@ -76,7 +112,7 @@ class BpsFormatError(ValueError):
 
 
 def read_table(
-    source: str | PathLike | IO[bytes],
+    source: str | PathLike | IO[bytes] | bytes,
     *,
     year: int | None = None,
     decimal: str | None = None,
@@ -88,8 +124,9 @@ def read_table(
     Parameters
     ----------
     source
-        A path, or an open binary file. CSV of the website, XLSX, XLS, the long files of Satu
-        Data Jakarta, an answer of the WebAPI (JSON) or a saved HTML page, recognised by content.
+        A path, an open binary file, or bytes (an answer of `analysis.bps.Client`). CSV of the
+        website, XLSX, XLS, the long files of Satu Data Jakarta, JSON of the WebAPI or a saved
+        HTML page, recognised by content.
     year
         The year of a table that does not say it. Otherwise the headings decide, then the title,
         then a year in the file's name.
@@ -103,7 +140,8 @@ def read_table(
     -------
     pandas.DataFrame
         Long, in the order of the file: ``area_code`` (BPS code, missing where it cannot be
-        known), ``area``, ``period`` (``2017``, ``2017-03``; missing if nothing says it),
+        known), ``area``, ``period`` (``2017``, ``2017-03``, for a semester or quarter
+        ``2017-S1``, ``2017-Q1``; missing if nothing says it),
         ``indicator`` (without unit), ``unit``, ``value`` (float, missing is NaN),
         ``value_as_published`` (text) and ``flag``: empty, the kind of missing
         (`analysis.bps.numbers.MISSING`), or the mark of a footnote.
@@ -114,7 +152,9 @@ def read_table(
         The file is none of these, is damaged or cut off, holds no statistical table, or can be
         read in two ways.
     """
-    if hasattr(source, "read"):
+    if isinstance(source, bytes):
+        content, name = source, "the answer" if hasattr(source, "address") else "the content"
+    elif hasattr(source, "read"):
         content, name = source.read(), Path(str(getattr(source, "name", "the buffer"))).name
         if isinstance(content, str):
             raise BpsFormatError(f"{name} is open as text: open it with mode 'rb'")
@@ -122,10 +162,9 @@ def read_table(
         path = Path(source)
         try:
             content, name = path.read_bytes(), path.name
-        except OSError as error:
-            raise BpsFormatError(
-                f"{path} cannot be read ({error.strerror}): check the path"
-            ) from None
+        except (OSError, ValueError) as error:  # ValueError: a path that can be none
+            why = getattr(error, "strerror", None) or error
+            raise BpsFormatError(f"{path} cannot be read ({why}): check the path") from None
     options = _Options(name, year, decimal, thousands, sheet)
     try:
         return _read(content, options)
@@ -176,6 +215,11 @@ def _decode(content: bytes) -> str:
             f"byte {error.start} is not UTF-8 (it seems to be {seems}, or damaged): save the file "
             f"as UTF-8, or download it again"
         ) from None
+    if "\ufffd" in text:
+        raise _Refusal(
+            f"character {text.index(chr(0xFFFD))} was lost when somebody saved the file in another "
+            f"encoding: download it again"
+        )
     control = re.search(r"[\x00-\x08\x0e-\x1f]", text)
     if control:
         raise _Refusal(
@@ -197,6 +241,7 @@ class _Grid:
         default_factory=list
     )  # top, left, bottom, right
     title: str = ""
+    short: frozenset[int] = frozenset()  # numbers of lines that stop after their first field
 
 
 def _csv(text: str) -> _Grid:
@@ -217,14 +262,21 @@ def _csv(text: str) -> _Grid:
             "divides, or a quotation mark is not closed"
         )
     width = Counter(len(row) for row in best if sum(map(bool, row)) > 1).most_common(1)[0][0]
+    short = set()
     for number, row in enumerate(best, start=1):
+        if len(row) == width:
+            continue
+        if row and _NOTES.match(row[0]) and not any(map(numbers.is_number, row[1:])):
+            row[:] = [", ".join(filter(None, row))]  # a note with commas and without quotes
         # Titles and notes may be short; every other row must be as wide as the table.
-        if len(row) != width and (any(row[1:]) or len(row) > width):
+        if any(row[1:]) or len(row) > width:
             raise _Refusal(
                 f"line {number} has {len(row)} fields where the table has {width}: the file is "
                 f"damaged or cut off, download it again"
             )
-    return _Grid([row + [""] * (width - len(row)) for row in best])
+        short.add(number)
+    rows = [row + [""] * (width - len(row)) for row in best]
+    return _Grid(rows, short=frozenset(short))
 
 
 def _agreeing(rows: list[list[str]]) -> int:
@@ -241,12 +293,32 @@ def _check_zip(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             damaged = archive.testzip()
             names = archive.namelist()
+            sheets_in = [n for n in names if n.startswith("xl/worksheets/") and n.endswith(".xml")]
+            cells = max((_extent(archive.read(name)) for name in sheets_in), default=0)
     except Exception as error:  # zipfile raises many kinds on damaged archives
         raise _Refusal(f"the file is damaged or cut off ({error}): download it again") from None
     if damaged:
         raise _Refusal(f"the file is damaged (in {damaged}): download it again")
     if not any(name.startswith("xl/") for name in names):
         raise _Refusal("this is a ZIP archive, but no spreadsheet: unpack it first")
+    if cells > _MOST_CELLS:
+        raise _Refusal(
+            f"the used area of a sheet has {cells:,} cells, since one is far outside of the table: "
+            f"clear it in a spreadsheet program, or save the table as CSV"
+        )
+
+
+def _extent(sheet: bytes) -> int:
+    """Rows x columns up to the last used cell, if there are more columns than letters.
+
+    The reader would reserve them all at once, and end the process where it cannot.
+    """
+    if not re.search(rb' r="[A-Z]{2,3}\d', sheet):
+        return 0
+    columns = {match.rjust(3, b"@") for match in re.findall(rb' r="([A-Z]{1,3})\d', sheet)}
+    last = max(columns)
+    width = (last[0] - 64) * 676 + (last[1] - 64) * 26 + last[2] - 64
+    return width * max(map(int, re.findall(rb' r="[A-Z]{1,3}(\d{1,7})"', sheet)))
 
 
 def _spreadsheet(content: bytes, options: _Options, *, old: bool) -> _Grid:
@@ -266,7 +338,7 @@ def _plain(cell: Any) -> Cell:
         return cell if cell.isalnum() else _clean(cell)
     if isinstance(cell, bool) or not isinstance(cell, int | float):
         return str(cell)
-    return cell
+    return cell if math.isfinite(cell) else str(cell)
 
 
 def _choose(names: Sequence[str], wanted: str | int | None, kind: str) -> str:
@@ -287,6 +359,8 @@ def _choose(names: Sequence[str], wanted: str | int | None, kind: str) -> str:
 def _html(text: str, options: _Options) -> _Grid:
     import bs4
 
+    # Scripts of a page hold pieces of other tables.
+    text = re.sub(r"(?is)<(script|style|template)\b.*?</\1\s*>|<!--.*?-->", "", text)
     lower = text.lower()
     for tag in ("table", "tr", "td", "th"):
         opened, closed = len(re.findall(rf"<{tag}\b", lower)), lower.count(f"</{tag}>")
@@ -360,25 +434,28 @@ def _from_grid(grid: _Grid, options: _Options) -> pd.DataFrame:
     rows = _fill_merged(grid)
     if not rows or len(rows[0]) < 2:
         raise _Refusal("there is only one column: this is no table of areas and figures")
-    titles, header, body, notes_below = _blocks(rows)
+    titles, header, body = _blocks(rows, grid.short)
     title = " ".join(filter(None, [grid.title, *titles]))
     names = [_text(cell) for cell in header[0]]
     if _is_long(names):
         return _long(names, body, options)
-    return _wide(header, body, title, notes_below, options)
+    return _wide(header, body, title, options)
 
 
 def _fill_merged(grid: _Grid) -> list[list[Cell]]:
     rows = [list(row) for row in grid.rows] if grid.merged else grid.rows
+    width = max(map(len, rows), default=0)
+    first = next((c for c in range(width) if any(_filled(row[c]) for row in rows)), 0)
     for top, left, bottom, right in grid.merged:
-        if bottom >= len(rows):
+        if top >= len(rows):
             continue
-        for r, c in itertools.product(range(top, bottom + 1), range(left, right + 1)):
-            if c < len(rows[r]):
+        beside = [c for c in range(len(rows[top])) if not left <= c <= right]
+        if left <= first < right and not any(_filled(grid.rows[top][c]) for c in beside):
+            continue  # a title or a note over the whole width
+        for r in range(top, min(bottom + 1, len(rows))):
+            for c in range(left, min(right + 1, len(rows[r]))):
                 rows[r][c] = grid.rows[top][left]
-    used = [
-        c for c in range(max(map(len, rows), default=0)) if any(_filled(row[c]) for row in rows)
-    ]
+    used = [c for c in range(width) if any(_filled(row[c]) for row in rows)]
     if len(used) == len(rows[0]):
         return rows
     return [[row[c] for c in used] for row in rows]
@@ -396,9 +473,9 @@ def _text(cell: Cell) -> str:
 
 
 def _blocks(
-    rows: list[list[Cell]],
-) -> tuple[list[str], list[list[Cell]], list[tuple[int, list[Cell]]], list[str]]:
-    """Titles, header rows, body rows with their line numbers, notes below."""
+    rows: list[list[Cell]], short: frozenset[int]
+) -> tuple[list[str], list[list[Cell]], list[tuple[int, list[Cell]]]]:
+    """Titles, header rows, body rows with their line numbers; notes below are left out."""
     numbered = [(n, row) for n, row in enumerate(rows, start=1)]
     filled = [(n, row) for n, row in numbered if row.count("") < len(row)]
     titles = []
@@ -406,32 +483,68 @@ def _blocks(
         titles.append(_text(filled.pop(0)[1][0]))
     if not filled:
         raise _Refusal("there are only titles and notes, no figures")
-    first = filled[0][1]
+    if any(_AREA_HEADING.fullmatch(title) for title in titles):
+        raise _Refusal("the heading of the areas stands alone: the header is damaged")
+    (line, first), rest = filled[0], filled[1:]
     header = [first]
-    rest = filled[1:]
+    if not any(map(_filled, first[1:])) and not (rest and not _filled(rest[0][1][0])):
+        raise _Refusal(f"line {line} has no headings but the first: the header is damaged")
+    if _has_figures(first):
+        raise _Refusal(f"line {line} has figures where the headings belong: the header is lost")
     while rest and (not _filled(rest[0][1][0]) or rest[0][1][0] == first[0]):
-        header.append(rest.pop(0)[1])
-    if len(header) == 1 and all(
-        numbers.is_number_or_missing(_text(cell)) and not _YEAR.fullmatch(_text(cell))
-        for cell in first[1:]
-    ):
-        raise _Refusal(
-            f"line {filled[0][0]} has figures where the headings belong: the header is lost"
-        )
-    body, notes = rest, []
+        line, row = rest.pop(0)
+        if _has_figures(row):
+            raise _Refusal(f"line {line} names no area: the table is damaged or cut off")
+        header.append(row)
+    if rest and _numbers_columns(rest[0][1]):
+        rest.pop(0)
+    body = rest
     for position, (_, row) in enumerate(rest):
-        if _NOTES.match(_text(row[0])) and not any(map(_filled, row[1:])):
-            body, below = rest[:position], rest[position:]
-            for number, note in below:
-                if any(map(_filled, note[1:])):
+        if _NOTES.match(_text(row[0])) and _only_first(row):
+            body = rest[:position]
+            for number, note in rest[position:]:
+                if not _only_first(note) and any(map(_filled, note[1:])):
                     raise _Refusal(
                         f"line {number} has figures below the notes: the table is damaged"
                     )
-                notes.append(_text(note[0]))
             break
     if not body:
         raise _Refusal("there is a header, but no row of figures below it: the file is cut off")
-    return titles, header, body, notes
+    for number, row in body:
+        if number in short:
+            raise _Refusal(
+                f"line {number} stops after {_text(row[0])!r}: the file is damaged or cut off, "
+                f"download it again"
+            )
+        if row[0] == first[0] and (row == first or _AREA.match(_text(row[0]))):
+            raise _Refusal(f"line {number} repeats the header: divide the file into its tables")
+    return titles, header, body
+
+
+def _has_figures(row: list[Cell]) -> bool:
+    """Whether a row holds figures (or marks in their place) rather than headings."""
+    cells = [_text(cell) for cell in row[1:] if _filled(cell)]
+    if any(numbers.is_number(cell) and not _names_year(cell) for cell in cells):
+        return True
+    return bool(cells) and all(map(numbers.is_missing, cells))
+
+
+def _names_year(text: str) -> bool:
+    text = _without_mark(text)
+    return bool(_YEAR.fullmatch(text) or _YEAR_MONTH.fullmatch(text))
+
+
+def _without_mark(heading: str) -> str:
+    """A heading without the mark of a footnote: ``2023*``, ``2023 1)``, but not ``(P0)``."""
+    bare = _HEADING_MARK.sub("", heading)
+    return bare if bare.count("(") == bare.count(")") else heading
+
+
+def _numbers_columns(row: list[Cell]) -> bool:
+    """Whether a row below the header numbers the columns: (1) (2) (3)."""
+    # A spreadsheet may have taken "(2)" for -2.
+    cells = [_text(cell).strip("()-") for cell in row]
+    return cells == [str(number) for number in range(1, len(row) + 1)]
 
 
 def _only_first(row: list[Cell]) -> bool:
@@ -451,7 +564,6 @@ def _wide(
     header: list[list[Cell]],
     body: list[tuple[int, list[Cell]]],
     title: str,
-    notes: list[str],
     options: _Options,
 ) -> pd.DataFrame:
     width = len(header[0])
@@ -461,8 +573,24 @@ def _wide(
     if start == width:
         raise _Refusal("all columns are names or codes of areas: there are no figures")
     headings = [_heading(header, c, start) for c in range(start, width)]
-    years = _known_year(title, options)
-    columns = [_understand(text, years, options) for text in headings]
+    over_figures = [_text(cell) for row in header for cell in row[start:]]
+    misplaced = next(filter(_AREA_HEADING.fullmatch, over_figures), None)
+    if misplaced:
+        raise _Refusal(
+            f"the heading {misplaced!r} stands over figures: the header is shifted, download the "
+            f"table again"
+        )
+    if "" in headings:
+        raise _Refusal(
+            f"column {start + headings.index('') + 1} has figures, but no heading: the header is "
+            f"damaged"
+        )
+    year = _known_year(title, options)
+    columns = [_understand(text, year) for text in headings]
+    if not any(indicator for indicator, _, _ in columns):
+        # The headings are periods: what the figures are, the title tells.
+        indicator, unit = _of_title(title)
+        columns = [(indicator, own or unit, period) for _, own, period in columns]
     twice = [c for c, n in Counter(columns).items() if n > 1]
     if twice:
         raise _Refusal(
@@ -473,19 +601,33 @@ def _wide(
     lines = [line for line, _ in body]
     area_columns = [c for c, kind in enumerate(kinds) if kind == "area"]
     areas = _areas([tuple(_text(row[c]) for c in area_columns) for row in rows], lines)
-    codes = _codes([names[c] for c in area_columns], areas, rows, kinds)
+    code_columns = [c for c, kind in enumerate(kinds) if kind == "code"]
+    listed = [_text(row[code_columns[-1]]) for row in rows] if code_columns else []
+    codes = _codes([names[c] for c in area_columns], areas, listed)
     read = [
         _read_column([row[c] for row in rows], headings[c - start], options)
         for c in range(start, width)
     ]
     published = [[_text(row[c]) for row in rows] for c in range(start, width)]
     n, k = len(rows), len(columns)
+    area = [of_row[-1] for of_row in areas]
+    indicators = [indicator for indicator, _, _ in columns] * n
+    units = [unit for _, unit, _ in columns] * n
+    if len(area_columns) == 1 and _INDICATOR_COLUMN.match(names[area_columns[0]]):
+        # The rows are indicators, of an area that at most the title names.
+        told = [_take_unit(name) for name in area for _ in range(k)]
+        indicators = [
+            ", ".join(filter(None, both))
+            for both in zip((name for name, _ in told), indicators, strict=True)
+        ]
+        units = [own or of_column for (_, own), of_column in zip(told, units, strict=True)]
+        area = codes = [None] * n
     return _frame(
         area_code=np.repeat(np.array(codes, dtype=object), k),
-        area=np.repeat(np.array([names[-1] for names in areas], dtype=object), k),
+        area=np.repeat(np.array(area, dtype=object), k),
         period=[period for _, _, period in columns] * n,
-        indicator=[indicator for indicator, _, _ in columns] * n,
-        unit=[unit for _, unit, _ in columns] * n,
+        indicator=indicators,
+        unit=units,
         value=np.column_stack([r.values for r in read]).ravel(),
         value_as_published=list(itertools.chain.from_iterable(zip(*published, strict=True))),
         flag=list(itertools.chain.from_iterable(zip(*(r.flags for r in read), strict=True))),
@@ -515,6 +657,7 @@ def _heading(header: list[list[Cell]], column: int, start: int) -> str:
             # An upper heading stands over all columns to its right until the next one.
             left = [c for c in range(start, column) if _filled(row[c])]
             cell = _text(row[left[-1]]) if left else ""
+        cell = _without_mark(cell)
         if cell and cell not in parts:
             parts.append(cell)
     return " - ".join(parts)
@@ -530,48 +673,79 @@ def _known_year(title: str, options: _Options) -> str | None:
     return None
 
 
-def _understand(heading: str, year: str | None, options: _Options) -> tuple[str | None, ...]:
+def _understand(heading: str, year: str | None) -> tuple[str | None, ...]:
     """Indicator, unit and period of a heading."""
-    period, rest = _take_period(heading, year, options)
+    period, rest = _take_period(heading, year)
     rest, unit = _take_unit(rest)
     indicator = re.sub(r"(\s*[-–,:]\s*)+$|^(\s*[-–,:]\s*)+", "", rest)
-    indicator = re.sub(r"(\s*[-–]\s*){2,}", " - ", indicator).strip()
+    indicator = _clean(re.sub(r"(\s*[-–]\s*){2,}", " - ", indicator))
     if unit is None and indicator.lower().startswith("persentase"):
         unit = "persen"
     return indicator or None, unit, period
 
 
-def _take_period(text: str, year: str | None, options: _Options) -> tuple[str | None, str]:
-    years = _YEAR.findall(text)
-    months = _MONTH.findall(text)
-    if len(set(years)) > 1 or len({m.lower() for m in months}) > 1:
-        return (year, text)  # a span of years is part of the name
+def _of_title(title: str) -> tuple[str | None, str | None]:
+    """Indicator and unit of a title such as ``Tabel 1.2 Penduduk Miskin (ribu), 2019-2021``."""
+    title = re.sub(r"^(tabel|table)\s*[\d.]*\s*", "", title, flags=re.IGNORECASE)
+    title = re.sub(r"[,\s]*(\btahun\s*)?\d{4}\s*[-–]\s*\d{4}$", "", title, flags=re.IGNORECASE)
+    indicator, unit, _ = _understand(title, "any year")
+    return indicator, unit
+
+
+def _take_period(text: str, year: str | None) -> tuple[str | None, str]:
+    """The period a heading names, with the year if it has none of its own, and the rest of it."""
+    bases = [match[0] for match in _BASE_YEAR.finditer(text)]
+    rest = _BASE_YEAR.sub("\0", text)  # no text of a file has this character
+    rest = _YEAR_MONTH.sub(
+        lambda found: f"{_MONTH_NAMES[found[2] or found[4]]} {found[1] or found[3]}", rest
+    )
+    years = set(_YEAR.findall(rest))
+    part, rest = _take_part(rest)
+    if len(years) > 1 or part == "several":
+        return year, text  # a span of time is part of the name
     if years:
-        year = years[0]
-    rest = _MONTH.sub("", _SEMESTER.sub("", _YEAR.sub("", text)))
-    if re.fullmatch(r"\s*(tahun)?\s*", rest, re.IGNORECASE):
-        rest = ""
-    rest = re.sub(r"\(\s*\)", "", rest)
-    if not months:
-        return year, rest if years else text
-    if year is None:
+        year = years.pop()
+        rest = re.sub(r"\btahun\s*$", "", _YEAR.sub("", rest), flags=re.IGNORECASE)
+    if part and year is None:
+        kind = "month" if part.isdigit() else "part of the year"
         raise _Refusal(
-            f"the heading {text!r} names a month, but nothing says the year: give year= (or name "
-            f"the file with it)"
+            f"the heading {text!r} names a {kind}, but nothing says the year: "
+            f"give year= (or name the file with it)"
         )
-    return f"{year}-{_MONTHS[months[0].lower()]}", rest
+    rest = re.sub(r"\(\s*\)", "", rest)
+    for base in bases:
+        rest = rest.replace("\0", base, 1)
+    return (f"{year}-{part}" if part else year), rest
+
+
+def _take_part(text: str) -> tuple[str | None, str]:
+    """The part of the year a text names, and the rest of it.
+
+    The part is ``03`` (a month), ``Q1``, ``S1``, missing, or ``several``.
+    """
+    rest = _MONTH.sub("", _SEMESTER.sub("", _QUARTER.sub("", text)))
+    # The semester of "Semester 1 (Maret)" is the month.
+    for pattern, letter in ((_MONTH, ""), (_QUARTER, "Q"), (_SEMESTER, "S")):
+        found = {name.upper() for name in pattern.findall(text)}
+        if found:
+            named = {letter + _ROMAN.get(n, n) if letter else _MONTHS[n.lower()] for n in found}
+            return (named.pop() if len(named) == 1 else "several"), rest
+    return None, text
 
 
 def _take_unit(text: str) -> tuple[str, str | None]:
-    """Trailing brackets that hold a unit, once: ``(ribu) (Ribu)`` is ``ribu``."""
-    units: list[str] = []
-    while match := re.search(r"\s*[(\[]([^()\[\]]*)[)\]]\s*[-–]?\s*$", text):
+    """Brackets that hold a unit, once: ``(ribu) (Ribu)`` is ``ribu``.
+
+    They stand at the end of a heading, or of one of its lines.
+    """
+    unit = None
+    while match := re.search(r"\s*[(\[]([^()\[\]]*)[)\]](?=\s*(?:[-–]|$))", text):
         inner = match[1].strip()
         if not _UNIT.match(inner):
             break
-        text = text[: match.start()]
-        units.insert(0, inner)
-    return text.strip(), units[0] if units else None
+        text = text[: match.start()] + text[match.end() :]
+        unit = inner
+    return text.strip(), unit
 
 
 def _read_column(cells: list[Cell], heading: str, options: _Options) -> numbers.Numbers:
@@ -599,9 +773,10 @@ def _areas(levels: list[tuple[str, ...]], lines: list[int]) -> list[tuple[str, .
         names = of_level[level] = tuple(filter(None, level))
         if not names:
             raise _Refusal(f"line {line} names no area: the table is damaged or cut off")
-        if re.fullmatch(r"[\d.,\s%-]+|\.\.\.|…", names[-1]):
+        wrong = [n for n in names if re.fullmatch(r"[\d.,\s%-]+", n) or numbers.is_missing(n)]
+        if wrong:
             raise _Refusal(
-                f"line {line} has {names[-1]!r} where the name of an area belongs: a row or column "
+                f"line {line} has {wrong[0]!r} where the name of an area belongs: a row or column "
                 f"is shifted, download the table again"
             )
     return [of_level[level] for level in levels]
@@ -626,14 +801,21 @@ def _long(names: list[str], body: list[tuple[int, list[Cell]]], options: _Option
             f"figures for an area and a period"
         )
     periods = [
-        _period(_text(p), line) for p, line in zip(columns[of["period"][0]], lines, strict=True)
+        _period([_text(columns[n][row]) for n in of["period"]], line)
+        for row, line in enumerate(lines)
     ]
+    for name in of.get("part", []):
+        parts = [
+            _part(name, _text(cell), line) for cell, line in zip(columns[name], lines, strict=True)
+        ]
+        periods = [f"{p}-{part}" if part else p for p, part in zip(periods, parts, strict=True)]
     area_names = of.get("area", [])
     if area_names:
         levels = list(zip(*([_text(c) for c in columns[n]] for n in area_names), strict=True))
         areas = _areas(levels, lines)
         area: list[str | None] = [names[-1] for names in areas]
-        code = _codes(area_names, areas, [], [])
+        listed = of.get("code", [])
+        code = _codes(area_names, areas, [_text(c) for c in columns[listed[-1]]] if listed else [])
     else:
         area = code = [None] * len(body)
     indicator_column = next((n for n in of.get("text", []) if _INDICATOR_COLUMN.match(n)), None)
@@ -642,24 +824,33 @@ def _long(names: list[str], body: list[tuple[int, list[Cell]]], options: _Option
     blocks = []
     for name in measures:
         read = _read_column(columns[name], name, options)
+        label, unit = _take_unit(name.replace("_", " "))
         if indicator_column:
             base = [_text(cell) for cell in columns[indicator_column]]
         else:
-            base = [name.replace("_", " ")] * len(body)
+            base = [label] * len(body)
         for dimension in dimensions:
             base = [f"{b}, {_text(d)}" for b, d in zip(base, columns[dimension], strict=True)]
         if len(measures) > 1 and indicator_column:
-            base = [f"{b}, {name.replace('_', ' ')}" for b in base]
+            base = [f"{b}, {label}" for b in base]
         units = (
-            [_text(u) or None for u in columns[unit_column]] if unit_column else [None] * len(body)
+            [_text(u) or None for u in columns[unit_column]] if unit_column else [unit] * len(body)
         )
         blocks.append((base, units, read, [_text(cell) for cell in columns[name]]))
     k = len(blocks)
+    area_of_each = np.repeat(np.array(area, dtype=object), k)
+    code_of_each = np.repeat(np.array(code, dtype=object), k)
+    indicators = _interleave(block[0] for block in blocks)
+    if not area_names and not of.get("text"):
+        codes = [_code((name,), True, "") for name in measures]
+        if all(codes):  # periods by areas: the headings are the areas
+            area_of_each, code_of_each = measures * len(body), codes * len(body)
+            indicators = [None] * len(indicators)
     return _frame(
-        area_code=np.repeat(np.array(code, dtype=object), k),
-        area=np.repeat(np.array(area, dtype=object), k),
+        area_code=code_of_each,
+        area=area_of_each,
         period=np.repeat(np.array(periods, dtype=object), k),
-        indicator=_interleave(block[0] for block in blocks),
+        indicator=indicators,
         unit=_interleave(block[1] for block in blocks),
         value=np.column_stack([block[2].values for block in blocks]).ravel(),
         value_as_published=_interleave(block[3] for block in blocks),
@@ -674,6 +865,7 @@ def _interleave(lists: Iterable[list]) -> list:
 def _long_kind(name: str, cells: list[Cell]) -> str:
     for kind, pattern in (
         ("period", _PERIOD),
+        ("part", _PART_COLUMN),
         ("code", _CODE),
         ("area", _AREA),
         ("unit", _UNIT_COLUMN),
@@ -684,10 +876,14 @@ def _long_kind(name: str, cells: list[Cell]) -> str:
         return "ignored"
     # Some hundred different cells tell; every cell is read later, and refused if it is no number.
     different = list(itertools.islice(dict.fromkeys(cells), 500))
-    unlike = [c for c in different if isinstance(c, str) and not numbers.is_number_or_missing(c)]
+    unlike = [
+        c
+        for c in different
+        if isinstance(c, str) and not (numbers.is_number(c) or numbers.is_missing(c))
+    ]
     some = any(not isinstance(c, str) or c.lower() not in numbers.MISSING for c in different)
     # A column of figures may have a few damaged cells: it is then refused as such.
-    return "measure" if some and len(unlike) <= 0.2 * len(different) else "text"
+    return "measure" if some and len(unlike) <= 0.5 * len(different) else "text"
 
 
 def _is_listing(cells: list[Cell]) -> bool:
@@ -695,10 +891,37 @@ def _is_listing(cells: list[Cell]) -> bool:
     return len(cells) > 20 and len(set(cells)) > 0.5 * len(cells)
 
 
-def _period(text: str, line: int) -> str:
-    if match := re.fullmatch(r"((?:19|20)\d{2})[-/]?(0[1-9]|1[0-2])?", text):
-        return match[1] + (f"-{match[2]}" if match[2] else "")
-    raise _Refusal(f"line {line} has {text!r} as its period: it should be like 2024 or 202503")
+def _period(texts: list[str], line: int) -> str:
+    """The period of a row from its columns of periods (``2024``, ``202403``, ``Maret 2024``)."""
+    told = []
+    for text in texts:
+        if match := re.fullmatch(r"((?:19|20)\d{2})[-/]?(0[1-9]|1[0-2])?", text):
+            told.append(match[1] + (f"-{match[2]}" if match[2] else ""))
+            continue
+        period, rest = _take_period(text, None)
+        if period is None or rest.strip():
+            raise _Refusal(
+                f"line {line} has {text!r} as its period: it should be like 2024 or 202503"
+            )
+        told.append(period)
+    finest = max(told, key=len)
+    if not all(map(finest.startswith, told)):
+        raise _Refusal(f"line {line} has the periods {' and '.join(told)}: which one is its own?")
+    return finest
+
+
+def _part(column: str, text: str, line: int) -> str | None:
+    """The part of the year in a column of months, semesters or quarters; a year has none."""
+    column = column.lower()
+    if text.lower() in ("", "tahunan", "annual", "-"):
+        return None
+    if column in ("bulan", "month"):
+        part = f"{int(text):02}" if re.fullmatch(r"0?[1-9]|1[0-2]", text) else _take_part(text)[0]
+    else:
+        part = _take_part(text if column in text.lower() else f"{column} {text}")[0]
+    if part in (None, "several"):
+        raise _Refusal(f"line {line} has {text!r} as its {column}: the table is damaged")
+    return part
 
 
 # ---- codes of areas --------------------------------------------------------------------------
@@ -714,11 +937,17 @@ def _province_codes() -> dict[str, str]:
         "DAERAHISTIMEWAYOGYAKARTA": "DIYOGYAKARTA",
         "NANGGROEACEHDARUSSALAM": "ACEH",
         "JAKARTA": "DKIJAKARTA",
-        "PROVINSIDKIJAKARTA": "DKIJAKARTA",
         "DAERAHKHUSUSIBUKOTAJAKARTA": "DKIJAKARTA",
     }.items():
         codes[spelling] = codes[name]
     return codes
+
+
+def _province_code(name: str) -> str | None:
+    letters = _letters(_FOOTNOTE.sub("", name))
+    return _province_codes().get(letters) or _province_codes().get(
+        letters.removeprefix("PROVINSI").removeprefix("PROV")
+    )
 
 
 def _letters(name: str) -> str:
@@ -733,39 +962,56 @@ def _kota_code(name: str) -> str | None:
         return None
 
 
-def _codes(
-    columns: list[str], areas: list[tuple[str, ...]], rows: list[list[Cell]], kinds: list[str]
-) -> list[str | None]:
-    """BPS codes: from a column of codes, or from names where one name has one meaning."""
-    if "code" in kinds:
-        at = kinds.index("code")
-        return [_text(row[at]) or None for row in rows]
+def _codes(columns: list[str], areas: list[tuple[str, ...]], listed: list[str]) -> list[str | None]:
+    """BPS codes, from names that have one meaning and from a column of codes.
+
+    A column of codes may hold those of Kemendagri, which number the kota differently: it is left
+    out as a whole if it contradicts a name.
+    """
     whole = len(columns)
     below_province = whole > 1 or not re.match(r"(?i)(nama[ _])?(provinsi|province)", columns[-1])
     column = columns[-1].lower()
     of = {names: _code(names, below_province, column) for names in dict.fromkeys(areas)}
-    return [of[names] for names in areas]
+    codes = [of[names] for names in areas]
+    if not listed:
+        return codes
+    given = [_bps_code(code) for code in listed]
+    if any(a and a != b for a, b in zip(codes, given, strict=True)):
+        return codes
+    return given
 
 
 @cache
 def _code(names: tuple[str, ...], below_province: bool, column: str) -> str | None:
-    own = re.sub(r"[*\s]+$", "", names[-1])
+    own = _FOOTNOTE.sub("", names[-1])
     if len(names) == 1:
-        province = _province_codes().get(_letters(own))
+        province = _province_code(own)
         if province in ("31", "00") or (province and not below_province):
             return province
         # Gorontalo is a province and a kabupaten: the heading decides.
-        if province and not re.match(r"(?i)(nama[ _])?(kab|kota|kec|kel|desa)", column):
+        if province and not re.match(
+            r"(?i)(nama[ _])?(kab|kota|kec|kel|desa|reg|mun|city)", column
+        ):
             return province
-        return _kota_code(own)
+        # "Utara" alone may be of any other place.
+        return _kota_code(own) if re.search(r"(?i)jakarta|seribu", own) else None
     parent = next((code for name in names[:-1] if (code := _kota_code(name))), None)
     if parent and "kelurahan" in column:
         return regions.find(own, parent)
-    if parent:
-        return None  # a kecamatan: its code is not in the list by name
-    if _province_codes().get(_letters(names[0])) == "31":
+    if parent and "kecamatan" in column:
+        return _kecamatan_codes().get((parent, _letters(own)))
+    if not parent and _province_code(names[0]) == "31":
         return _kota_code(own)
     return None
+
+
+@cache
+def _kecamatan_codes() -> dict[tuple[str, str], str]:
+    listed = regions.areas()
+    names = listed["kecamatan"].map(_letters)
+    return dict(
+        zip(zip(listed["kota_code"], names, strict=True), listed["kecamatan_code"], strict=True)
+    )
 
 
 # ---- WebAPI ----------------------------------------------------------------------------------
@@ -774,7 +1020,7 @@ def _code(names: tuple[str, ...], below_province: bool, column: str) -> str | No
 def _from_json(text: str, options: _Options) -> pd.DataFrame:
     try:
         # Numbers stay text, so that codes and values are as published.
-        answer = json.loads(text, parse_float=str, parse_int=str)
+        answer = json.loads(text, parse_float=str, parse_int=str, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise _Refusal(
             f"the JSON is damaged or cut off ({_one_line(error)}): fetch it again"
@@ -804,6 +1050,15 @@ def _from_json(text: str, options: _Options) -> pd.DataFrame:
         ) from None
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict:
+    """A JSON object; of a key that occurs twice, Python would keep the last value only."""
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        twice = next(key for key, n in Counter(key for key, _ in pairs).items() if n > 1)
+        raise _Refusal(f"the key {twice!r} occurs twice in the JSON: it is damaged, fetch it again")
+    return result
+
+
 def _dynamic(answer: dict) -> pd.DataFrame:
     lists = {
         name: [(str(entry["val"]), _label(entry["label"])) for entry in answer[name]]
@@ -815,6 +1070,8 @@ def _dynamic(answer: dict) -> pd.DataFrame:
     if not answer["vervar"] or not variables:
         raise _Refusal("the answer lists no areas or no variable: fetch it again")
     content = answer["datacontent"]
+    if content == []:  # PHP's way to write an empty object
+        raise _Refusal("the answer has no figures: ask for other periods")
     # The key is area + variable + its category + year + its part, without separators: decode it
     # from the product of what is listed, since cutting at fixed widths would guess.
     times = [
@@ -833,9 +1090,10 @@ def _dynamic(answer: dict) -> pd.DataFrame:
             variables, lists["turvar"]
         )
     ]
+    column = _label(answer.get("labelvervar", "")).lower()
     keys, area_codes, areas, periods, indicators, units = [], [], [], [], [], []
     for code, area in lists["vervar"]:
-        bps_code = _webapi_code(code)
+        bps_code = _bps_code(code) or _code((area,), True, column)
         for (middle, indicator, unit), (end, period) in itertools.product(what, times):
             keys.append(code + middle + end)
             area_codes.append(bps_code)
@@ -872,25 +1130,24 @@ def _label(text: Any) -> str:
     return _clean(html.unescape(_TAG.sub("", str(text))))
 
 
-def _webapi_code(code: str) -> str | None:
-    if code in ("9999", "0"):
+def _bps_code(code: str) -> str | None:
+    """A listed code as BPS code; the WebAPI writes provinces as 3100, and Indonesia as 9999."""
+    if code in ("9999", "0", "0000"):
         return "00"
-    if re.fullmatch(r"\d{2}00", code):
-        return code[:2]
-    return code if re.fullmatch(r"\d{4}|\d{7}|\d{10}", code) else None
+    if not re.fullmatch(r"\d{2}|\d{4}|\d{7}|\d{10}", code):
+        return None
+    if code[:2] not in _province_codes().values():
+        return None  # an age group, say
+    return code[:2] if code[2:] == "00" else code
 
 
 def _webapi_period(year: str, part: str) -> str:
     if not re.fullmatch(r"(19|20)\d{2}", year):
         raise _Refusal(f"{year!r} stands where a year belongs: the answer is damaged")
-    if month := _MONTH.search(part):
-        return f"{year}-{_MONTHS[month[1].lower()]}"
-    if quarter := re.search(r"(?i)(?:triwulan|quarter)\s*(IV|I{1,3}|[1-4])", part):
-        number = {"I": "1", "II": "2", "III": "3", "IV": "4"}.get(quarter[1].upper(), quarter[1])
-        return f"{year}-Q{number}"
     if part.lower() in ("", "tahun", "tahunan", "annual", "tidak ada"):
         return year
-    return f"{year}, {part}"
+    named, _ = _take_part(part)
+    return f"{year}-{named}" if named not in (None, "several") else f"{year}, {part}"
 
 
 def _frame(
