@@ -314,6 +314,14 @@ def test_sobol_indices_of_a_product_are_shares_of_its_log_variance(base, inputs)
     assert found["total"].sum() == pytest.approx(1, abs=0.1)
 
 
+def test_indices_and_their_intervals_are_the_same_twice(base, inputs):
+    again = [
+        arithmetic.sensitivity(base, inputs, 1.0, GAP, "growth", "growth", samples=128)
+        for _ in range(2)
+    ]
+    assert again[0].equals(again[1])
+
+
 def test_a_fixed_input_has_no_index(base, inputs):
     fixed = inputs | {"leakage": inputs["leakage"].fixed()}
     found = arithmetic.sensitivity(base, fixed, 1.0, GAP, "transfers", NEAREST, samples=64)

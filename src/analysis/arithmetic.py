@@ -517,7 +517,8 @@ def sensitivity(
     values = outcomes(base, drawn, points, fit, part)[outcome]
     values = np.log1p(values) if part == GROWTH else np.log(values)
     values = np.minimum(values, values[np.isfinite(values)].max())
-    found = analyze.analyze(problem, values, calc_second_order=False, seed=seed)
+    # SALib takes the seed 0 for none.
+    found = analyze.analyze(problem, values, calc_second_order=False, seed=seed + 1)
     table = pd.DataFrame({"input": uncertain, "first_order": found["S1"], "total": found["ST"]})
     table["total_low"] = table["total"] - found["ST_conf"]
     table["total_high"] = table["total"] + found["ST_conf"]
