@@ -38,7 +38,7 @@ SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
 SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
-SOURCES_16_target_arithmetic := assumptions programme_indicators
+SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 
 ENV := $(VENV)/.installed

@@ -60,6 +60,7 @@ def test_what_is_not_published_is_asked_for(series):
         ("31", "2017", {}, "no figures of region '31' in '2017'"),
         ("31", "2023-09", {}, "P0 of DKI Jakarta in September 2023 is not published"),
         ("31", "2017-09", {"p1_pct": 3.9}, "between 0 and P0"),
+        ("31", "2017-09", {"p1_pct": 3.7}, "at most 95 % of it"),
         ("31", "2017-09", {"gini": 41.0}, "between 0 and 1"),
         ("31", "2017-09", {"poverty_line_rp": -1}, "above 0"),
     ],
@@ -67,6 +68,61 @@ def test_what_is_not_published_is_asked_for(series):
 def test_a_baseline_that_makes_no_sense_is_refused(series, region, period, given, told):
     with pytest.raises(arithmetic.BaselineError, match=told):
         arithmetic.baseline(series, region, period, **given)
+
+
+def test_the_gini_of_a_province_is_the_one_published(series):
+    annual = sources.read("province_indicators_annual")
+    bali = arithmetic.baseline(series, "51", "2017-09", annual=annual)
+    # BPS: Bali, September 2017: 4.14 %, 176,480 poor, line Rp 364,064, Gini 0.379.
+    assert (bali.p0_pct, bali.poverty_line_rp, bali.gini) == (4.14, 364_064, 0.379)
+    assert bali.population_count == pytest.approx(176_480 / 0.0414)
+    assert bali.fits == (GINI,) and bali.given == ()
+    assert arithmetic.baseline(series, "51", "2017-09", annual=annual, gini=0.4).gini == 0.4
+    with pytest.raises(arithmetic.BaselineError, match="neither P1 nor Gini of Bali"):
+        arithmetic.baseline(series, "51", "2017-03", annual=annual)  # that Gini is of September
+    # Where both tables have it, they agree.
+    assert arithmetic._annual_gini(annual, "31", "2017-09") == 0.409
+
+
+@pytest.mark.parametrize(
+    ("points", "given", "told"),
+    [
+        (0, {}, "points is 0, .* below P0 of DKI Jakarta in September 2017 .3.78 %."),
+        (-1, {}, "points is -1"),
+        (3.78, {}, "points is 3.78"),
+        (1, {"draws": 0}, "draws is 0"),
+        (1, {"years": 0}, "years is 0"),
+    ],
+)
+def test_a_question_without_an_answer_is_refused(base, inputs, points, given, told):
+    with pytest.raises(arithmetic.BaselineError, match=told):
+        arithmetic.check(base, points, **given)
+    if "years" not in given:
+        with pytest.raises(arithmetic.BaselineError, match=told):
+            arithmetic.simulate(base, inputs, points, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("survival", 1.2, "input survival goes from 1.2 to 1.2, .* between 0 and 1"),
+        ("leakage", 1.0, "input leakage .* not at 1"),
+        ("share_to_poor", 0.0, "input share_to_poor .* not at 0"),
+        ("poor_household_size", 0.5, "input poor_household_size"),
+    ],
+)
+def test_an_impossible_input_is_refused(base, inputs, name, value, told):
+    with pytest.raises(assumptions.AssumptionError, match=told):
+        arithmetic.simulate(base, inputs | {name: inputs[name].fixed(value)}, 1.0, draws=2)
+
+
+def test_a_missing_and_an_unknown_input_are_named(base, inputs):
+    less = {name: declared for name, declared in inputs.items() if name != "survival"}
+    with pytest.raises(assumptions.AssumptionError, match="survival is missing, which jobs needs"):
+        arithmetic.simulate(base, less, 1.0, draws=2)
+    more = inputs | {"surviving": inputs["survival"]}
+    with pytest.raises(assumptions.AssumptionError, match="surviving is not used by jobs"):
+        arithmetic.simulate(base, more, 1.0, draws=2)
 
 
 # ---- the lognormal ---------------------------------------------------------------------------
@@ -89,6 +145,13 @@ def test_both_fits_give_back_what_they_were_fitted_to(p0, ratio):
     assert arithmetic.lognormal_of_gap(p0, p0 * ratio).p1 == pytest.approx(p0 * ratio, rel=1e-9)
     gini = 0.2 + ratio / 2
     assert arithmetic.lognormal_of_gini(p0, gini).gini == pytest.approx(gini, rel=1e-12)
+
+
+def test_small_and_large_gaps_have_a_lognormal_and_impossible_ones_are_named():
+    for p1 in (0.0378e-4, 0.95 * 0.0378):
+        assert arithmetic.lognormal_of_gap(0.0378, p1).p1 == pytest.approx(p1, rel=1e-6)
+    with pytest.raises(arithmetic.BaselineError, match="no lognormal has P0 3.78 % and P1 4 %"):
+        arithmetic.lognormal_of_gap(0.0378, np.array([0.01, 0.04]))
 
 
 def test_the_two_fits_disagree_in_jakarta(base):
@@ -194,7 +257,16 @@ def test_an_unknown_rule_names_the_known_ones(base):
 
 # ---- monotone in each input ------------------------------------------------------------------
 
-RISES = {"displacement": True, "share_to_poor": False, "income_gain_rp": False, "survival": False}
+RISES = {
+    "displacement": True,
+    "share_to_poor": False,
+    "income_gain_rp": False,
+    "survival": False,
+    # Fewer households, each of which lacks more: the first outweighs the second, as long as more
+    # people live just below the line than far below.
+    "poor_household_size": False,
+    "gap_ratio_relative_error": True,
+}
 COST_RISES = ("leakage", "exclusion", "administration")
 
 
@@ -207,7 +279,8 @@ def test_jobs_are_monotone_in_each_input(base, inputs, data, name, fit):
     jobs = arithmetic.outcomes(base, at, 1.0, fit, "jobs")["jobs"]
     steps = np.diff(jobs) if RISES[name] else -np.diff(jobs)
     assert (steps >= -1e-9 * jobs[1:]).all()
-    assert steps.max() > 0 or name == "income_gain_rp"  # beyond the largest gap more is no help
+    # Beyond the largest gap more income is no help, and a fit to the Gini has no P1.
+    assert steps.max() > 0 or name in ("income_gain_rp", "gap_ratio_relative_error")
 
 
 @settings(max_examples=60, deadline=None)
@@ -227,6 +300,27 @@ def test_costs_are_monotone_in_each_loss(base, inputs, data, name, rule, fit):
     falls = (name, rule) == ("exclusion", POOREST)
     assert (np.diff(finite) * (-1 if falls else 1) > 0).all()
     assert np.isfinite(cost[: len(finite)]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "outcome", "rises"),
+    [
+        ("gap_ratio_relative_error", "transfers", NEAREST, True),
+        ("gap_ratio_relative_error", "transfers", UNIFORM, True),
+        ("gap_ratio_relative_error", "transfers", POOREST, True),
+        ("gap_ratio_relative_error", "growth", "growth", True),
+        ("p0_relative_error", "transfers", NEAREST, False),
+        ("p0_relative_error", "transfers", POOREST, True),
+        ("p0_relative_error", "growth", "growth", False),
+        ("gini_change", "growth", "growth", True),
+    ],
+)
+def test_costs_and_growth_are_monotone_in_the_errors(base, inputs, name, part, outcome, rises):
+    own = arithmetic.inputs_of(base, inputs, part)
+    at = {n: np.full(50, declared.median) for n, declared in own.items()}
+    at[name] = own[name].quantile(np.linspace(0.01, 0.99, 50))
+    values = arithmetic.outcomes(base, at, 1.0, GAP, part)[outcome]
+    assert (np.diff(values) * (1 if rises else -1) > 0).all()
 
 
 @given(points=st.floats(0.05, 3.5), fit=st.sampled_from([GAP, GINI]))
@@ -289,6 +383,13 @@ def test_the_text_says_what_was_computed(base, inputs, simulated):
     exact = arithmetic.transfer_cost_rp(base, arithmetic.welfare(base, GAP), 1.0, NEAREST)
     assert table.loc[(GAP, NEAREST), "exact"] == pytest.approx(12e-9 * exact)
     answer = arithmetic.answer(base, inputs, simulated, 1.0, {"200,000 jobs promised": 200_000})
+    short = [100 * (simulated[fit]["reachable_points"] < 1).mean() for fit in base.fits]
+    assert f"In {short[0]:.0f} to {short[1]:.0f} % of the draws" in answer
+    assert f"would take {12e-9 * base.full_gap_rp:,.0f} billion" in answer
+    most = arithmetic.answer(
+        base, inputs, arithmetic.simulate(base, inputs, 3.0, draws=500), 3.0, {}
+    )
+    assert "inf" not in most and "more than can be reached" in most
     assert "104 thousand persons" in answer and "21 to 22 thousand poor households" in answer
     other = inputs | {"share_to_poor": inputs["share_to_poor"].fixed(0.5)}
     again = arithmetic.simulate(base, other, 1.0, draws=20_000)
@@ -320,6 +421,23 @@ def test_indices_and_their_intervals_are_the_same_twice(base, inputs):
         for _ in range(2)
     ]
     assert again[0].equals(again[1])
+
+
+def test_without_uncertainty_there_are_no_indices(base, inputs):
+    fixed = assumptions.without_uncertainty(inputs)
+    found = arithmetic.sensitivity(base, fixed, 1.0, GAP, "jobs", "jobs")
+    assert found.empty
+    figure, axes = plt.subplots()
+    arithmetic.draw_sensitivity(axes, found)
+    plt.close(figure)
+    assert "for jobs none is uncertain" in arithmetic.sensitivity_words({"jobs": found}, inputs)
+
+
+def test_the_words_name_the_largest_index_and_its_basis(base, inputs):
+    found = arithmetic.sensitivity(base, inputs, 1.0, GAP, "growth", "growth", samples=256)
+    told = arithmetic.sensitivity_words({"growth": found}, inputs)
+    share = f"{100 * found['total'].iloc[0]:.0f} %"
+    assert f"for growth gini change ({share}; basis: published)" in told
 
 
 def test_a_fixed_input_has_no_index(base, inputs):
@@ -361,7 +479,7 @@ def test_another_region_with_the_users_own_figures(series, inputs):
 
 def test_the_programmes_claim_is_held_against_its_own_numbers(base, inputs):
     programme = sources.read("programme_indicators")
-    told = arithmetic.claim_words(base, inputs, 1.0, programme)
+    told = arithmetic.claim_words(base, inputs, programme)
     most = 100 * 30_000 * 5.01 / base.population_count
     assert "30,000 jobs" in told and f"by {most:.1f} if every one" in told
 
@@ -370,4 +488,5 @@ def test_the_line_grew(series, base):
     rate = arithmetic.line_growth(series, "31", "2017-09", "2022-09")
     assert rate == pytest.approx((773_370 / 578_247) ** 0.2 - 1)
     assert f"{100 * rate:.1f} % a year" in arithmetic.line_words(series, base, 5)
+    assert "to March 2020:" in arithmetic.line_words(series, base, 2.5)
     assert arithmetic.line_words(series, base, 30) == ""

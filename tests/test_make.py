@@ -139,7 +139,7 @@ def after(*names: str) -> set[str]:
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
         ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map")),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
-        ("data/raw/bps/province_indicators_annual.csv", set()),
+        ("data/raw/bps/province_indicators_annual.csv", after("16_target_arithmetic")),
         (
             "data/raw/kartoza/kelurahan_rw.csv",
             after("01_regions", "03_slums", "12_slum_map", "13_kelurahan_atlas"),

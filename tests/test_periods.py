@@ -22,3 +22,9 @@ def test_decimal_year_is_half_a_year_apart():
 
 def test_written():
     assert periods.written("2022-09") == "September 2022"
+
+
+def test_later_counts_semesters():
+    assert periods.later("2017-09", 10) == "2022-09"
+    assert periods.later("2017-09", 5) == "2020-03"
+    assert periods.later("2017-03", -1) == "2016-09"

@@ -18,13 +18,29 @@ from scipy import special
 from scipy.optimize import elementwise
 
 from analysis import assumptions, periods, poverty
-from analysis.assumptions import Input
+from analysis.assumptions import AssumptionError, Input
 
 GAP, GINI = "P0 and P1", "P0 and Gini"  # what the lognormal is fitted to
 NEAREST, UNIFORM, POOREST = "nearest the line first", "the same to every poor", "poorest first"
 RULES = (NEAREST, UNIFORM, POOREST)
 JOBS, TRANSFERS, GROWTH = "jobs", "transfers", "growth"
 OUTCOMES = {JOBS: "jobs", TRANSFERS: NEAREST, GROWTH: "growth"}  # the one that stands for each way
+
+# The inputs that each way needs: lowest and highest possible value, and the one of the two that an
+# input cannot have throughout, since the points would then never be reached.
+_NEEDED = {
+    JOBS: {
+        "poor_household_size": (1, np.inf, np.inf),
+        "share_to_poor": (0, 1, 0),
+        "income_gain_rp": (0, np.inf, 0),
+        "survival": (0, 1, 0),
+        "displacement": (0, 1, 1),
+    },
+    TRANSFERS: {"leakage": (0, 1, 1), "exclusion": (0, 1, 1), "administration": (0, 1, 1)},
+    GROWTH: {"gini_change": (-1, 1, 1)},
+}
+_LARGEST_GAP = 0.95  # of the line, that the poor can lack on average
+_ERRORS = ("p0_relative_error", "gap_ratio_relative_error")  # of every way, of any size
 
 Numbers = np.ndarray | float
 
@@ -73,6 +89,7 @@ def baseline(
     region_code: str,
     period: str,
     *,
+    annual: pd.DataFrame | None = None,
     poverty_line_rp: float | None = None,
     p1_pct: float | None = None,
     gini: float | None = None,
@@ -85,6 +102,8 @@ def baseline(
         Table ``poverty_semester``.
     region_code, period
         Which row; its P0 and number of poor must be published.
+    annual
+        Raw table ``province_indicators_annual``, whose Gini is used where ``series`` has none.
     poverty_line_rp, p1_pct, gini
         Values to use instead of the published ones, or where there are none.
 
@@ -113,6 +132,8 @@ def baseline(
         name: float(given.get(name, np.nan if pd.isna(row[name]) else row[name]))
         for name in ("poverty_line_rp", "p1_pct", "gini")
     }
+    if np.isnan(used["gini"]) and annual is not None:
+        used["gini"] = _annual_gini(annual, region_code, period)
     where = f"of {row['region']} in {periods.written(period)}"
     if np.isnan(used["poverty_line_rp"]):
         raise BaselineError(f"the line {where} is not in the tables: give poverty_line_rp")
@@ -120,8 +141,11 @@ def baseline(
         raise BaselineError(f"neither P1 nor Gini {where} is in the tables: give p1_pct or gini")
     if used["poverty_line_rp"] <= 0:
         raise BaselineError("poverty_line_rp must be above 0")
-    if not (np.isnan(used["p1_pct"]) or 0 < used["p1_pct"] < row["p0_pct"]):
-        raise BaselineError(f"p1_pct must lie between 0 and P0 ({row['p0_pct']})")
+    if not (np.isnan(used["p1_pct"]) or 0 < used["p1_pct"] <= _LARGEST_GAP * row["p0_pct"]):
+        raise BaselineError(
+            f"p1_pct must lie between 0 and P0 ({row['p0_pct']}), and be at most "
+            f"{100 * _LARGEST_GAP:g} % of it"
+        )
     if not (np.isnan(used["gini"]) or 0 < used["gini"] < 1):
         raise BaselineError("gini must lie between 0 and 1")
     population = poverty.implied_population(own["poor_count"], own["p0_pct"])
@@ -134,6 +158,33 @@ def baseline(
         given=tuple(given),
         **used,
     )
+
+
+def _annual_gini(annual: pd.DataFrame, region_code: str, period: str) -> float:
+    """The Gini of a province, published for September from 2014 on; missing where there is none."""
+    own = annual[(annual["province_code"] == region_code) & (annual["indicator"] == "gini")]
+    year, month = period.split("-")
+    values = own.loc[own["year"] == year, "value"]
+    return float(values.iloc[0]) if len(values) and month == "09" and year >= "2014" else np.nan
+
+
+def check(base: Baseline, points: float, *, draws: int = 1, years: float = 1.0) -> None:
+    """Refuse what the arithmetic has no answer for.
+
+    Raises
+    ------
+    BaselineError
+        The points are not above 0 and below P0, or draws or years are not above 0.
+    """
+    if not 0 < points < base.p0_pct:
+        raise BaselineError(
+            f"points is {points:g}, but must lie above 0 and below P0 of {base.region} in "
+            f"{periods.written(base.period)} ({base.p0_pct} %)"
+        )
+    if draws < 1:
+        raise BaselineError(f"draws is {draws}, but must be at least 1")
+    if not years > 0:
+        raise BaselineError(f"years is {years:g}, but must be above 0")
 
 
 # ---- welfare below the line ------------------------------------------------------------------
@@ -194,13 +245,25 @@ def sigma_of_gini(gini: Numbers) -> Numbers:
 
 
 def lognormal_of_gap(p0: Numbers, p1: Numbers) -> Lognormal:
-    """The lognormal with that headcount and gap (both 0 to 1)."""
+    """The lognormal with that headcount and gap (both 0 to 1).
+
+    Raises
+    ------
+    BaselineError
+        No lognormal has them: the gap is not above 0 and below the headcount, or too near to one
+        of the two.
+    """
     p0, p1 = np.broadcast_arrays(np.asarray(p0, dtype=float), np.asarray(p1, dtype=float))
     found = elementwise.find_root(
         lambda sigma, p0, p1: Lognormal(p0, sigma).p1 - p1,
-        (np.full(p0.shape, 1e-3), np.full(p0.shape, 20.0)),
+        (np.full(p0.shape, 1e-6), np.full(p0.shape, 200.0)),
         args=(p0, p1),
     )
+    if not np.all(found.success):
+        first = np.flatnonzero(~np.atleast_1d(found.success))[0]
+        raise BaselineError(
+            f"no lognormal has P0 {100 * p0.flat[first]:.4g} % and P1 {100 * p1.flat[first]:.4g} %"
+        )
     return Lognormal(p0, found.x)
 
 
@@ -232,7 +295,7 @@ def welfare(
     if fit == GINI:
         return lognormal_of_gini(p0, np.full(np.shape(p0), base.gini))
     ratio = base.p1_pct / base.p0_pct * np.maximum(1 + gap_ratio_relative_error, 0.05)
-    return lognormal_of_gap(p0, p0 * np.minimum(ratio, 0.95))
+    return lognormal_of_gap(p0, p0 * np.minimum(ratio, _LARGEST_GAP))
 
 
 # ---- jobs ------------------------------------------------------------------------------------
@@ -408,7 +471,7 @@ def outcomes(
         Gini unchanged).
     """
     own = dict(drawn)
-    poor = welfare(base, fit, own.pop("p0_relative_error"), own.pop("gap_ratio_relative_error"))
+    poor = welfare(base, fit, *(own.pop(name) for name in _ERRORS))
     if part == JOBS:
         return {
             "jobs": jobs_needed(base, poor, points, **own),
@@ -423,8 +486,28 @@ def outcomes(
 
 
 def inputs_of(base: Baseline, inputs: Mapping[str, Input], part: str) -> dict[str, Input]:
-    """The declared inputs of one way; without a Gini there is none that could change."""
+    """The declared inputs of one way; without a Gini there is none that could change.
+
+    Raises
+    ------
+    AssumptionError
+        One that is needed is missing, one is there that is not used, or one can be impossible.
+    """
     own = assumptions.of(inputs, part)
+    needed = [*_NEEDED[part], *_ERRORS]
+    for name in needed:
+        if name not in own:
+            raise AssumptionError(f"input {name} is missing, which {part} needs")
+    for name in own:
+        if name not in needed:
+            raise AssumptionError(f"input {name} is not used by {part} ({', '.join(needed)} are)")
+    for name, (lowest, highest, never) in _NEEDED[part].items():
+        low, middle, high = own[name].quantile(np.array([0, 0.5, 1]))
+        if not lowest <= low <= high <= highest or middle == never:
+            raise AssumptionError(
+                f"input {name} goes from {low:g} to {high:g}, but must lie between {lowest:g} and "
+                f"{highest:g}, and not at {never:g}"
+            )
     if part == GROWTH and np.isnan(base.gini):
         own["gini_change"] = own["gini_change"].fixed(0.0)
     return own
@@ -444,7 +527,13 @@ def simulate(
     pandas.DataFrame
         A row per draw and a column per fit and outcome (two levels; see `outcomes`). All fits and
         ways share the draws.
+
+    Raises
+    ------
+    BaselineError, AssumptionError
+        See `check` and `inputs_of`.
     """
+    check(base, points, draws=draws)
     columns = {}
     for part in (JOBS, TRANSFERS, GROWTH):
         drawn = assumptions.draw(inputs_of(base, inputs, part), draws, seed)
@@ -462,8 +551,8 @@ def simulate_points(
     seed: int = 0,
 ) -> pd.DataFrame:
     """Points by which so many jobs lower P0: a row per draw and a column per fit."""
-    drawn = assumptions.draw(assumptions.of(inputs, JOBS), draws, seed)
-    errors = [drawn.pop(name) for name in ("p0_relative_error", "gap_ratio_relative_error")]
+    drawn = assumptions.draw(inputs_of(base, inputs, JOBS), draws, seed)
+    errors = [drawn.pop(name) for name in _ERRORS]
     return pd.DataFrame(
         {fit: points_of_jobs(base, welfare(base, fit, *errors), jobs, **drawn) for fit in base.fits}
     )
@@ -499,13 +588,17 @@ def sensitivity(
     Returns
     -------
     pandas.DataFrame
-        ``input, first_order, total, total_low, total_high`` (95 per cent), largest total first.
+        ``input, first_order, total, total_low, total_high`` (95 per cent), largest total first;
+        no row if no input is uncertain.
     """
     from SALib.analyze import sobol as analyze
     from SALib.sample import sobol as sample
 
+    check(base, points)
     own = inputs_of(base, inputs, part)
     uncertain = [name for name, declared in own.items() if declared.distribution != "fixed"]
+    if not uncertain:
+        return pd.DataFrame(columns=["input", "first_order", "total", "total_low", "total_high"])
     problem = {
         "num_vars": len(uncertain),
         "names": uncertain,
@@ -545,8 +638,8 @@ def point_table(base: Baseline, points: float, size: Input) -> pd.DataFrame:
     rows = [
         ("Population", base.population_count / 1e6, "million persons", "number of poor / P0"),
         (counted(points), base.persons(points) / 1000, "thousand persons", f"{points:g} % of it"),
-        ("", low / 1000, "thousand households, at least", f"{sizes[0]:.2f} persons each"),
-        ("", high / 1000, "thousand households, at most", f"{sizes[1]:.2f} persons each"),
+        ("Households", low / 1000, "thousand households, at least", f"{sizes[0]:.2f} persons each"),
+        ("Households", high / 1000, "thousand households, at most", f"{sizes[1]:.2f} persons each"),
         ("The line", base.poverty_line_rp / 1000, "thousand Rp a month", "per person"),
     ]
     if not np.isnan(base.p1_pct):
@@ -594,15 +687,16 @@ def answer(
         for fit, net in zip(base.fits, exact[NEAREST], strict=True)
     ]
     even = [100 * growth_needed(base, welfare(base, fit), points) for fit in base.fits]
+    short = [_short_pct(simulated[fit], points) for fit in base.fits]
     words = [
         f"{points:g} percent of {base.region}'s population in {periods.written(base.period)} is "
         f"**{base.persons(points) / 1000:,.0f} thousand "
         f"persons**, some {_between(homes)} thousand poor households.",
         f"*By jobs*, the median is **{_between([j['median'] / 1000 for j in jobs])} thousand** new "
         f"jobs or businesses, and the 90 % range reaches from "
-        f"{min(j['low'] for j in jobs) / 1000:,.0f} thousand to "
-        f"{max(j['high'] for j in jobs) / 1e6:,.1f} million: most places do not go to the poor, "
-        "and not every income lifts a household over the line.",
+        f"{_count(min(j['low'] for j in jobs))} to {_count(max(j['high'] for j in jobs))}: most "
+        "places do not go to the poor, and not every income lifts a household over the line. In "
+        f"{_between(short)} % of the draws even a job for every poor household is not enough.",
     ]
     for name, number in promised.items():
         drawn = simulate_points(base, inputs, number)
@@ -613,14 +707,34 @@ def answer(
             f"(90 % range {min(f['low'] for f in found):.1f} to "
             f"{max(f['high'] for f in found):.1f})."
         )
-    words += [
+    lost = "more than can be reached in most draws"
+    if np.isfinite(losses).all():
+        lost = f"about {_between(losses, 1)} times as much"
+    words.append(
         f"*By transfers*, it costs Rp **{_between(exact[NEAREST])} billion a year** if those "
         f"nearest the line come first and nothing is lost, {_between(exact[POOREST])} billion if "
-        f"the poorest do, and {_between(losses, 1)} times as much with what programmes lose.",
+        f"the poorest do; what programmes lose makes the first {lost}."
+    )
+    if not np.isnan(base.p1_pct):
+        words.append(
+            f"To lift all the poor to the line would take {12e-9 * base.full_gap_rp:,.0f} billion "
+            "if nothing were lost."
+        )
+    words.append(
         f"*By growth*, everybody's welfare must grow by **{_between(even, 1)} %** beyond the line, "
-        "and more if inequality rises.",
-    ]
+        "and more if inequality rises."
+    )
     return " ".join(words)
+
+
+def _short_pct(simulated: pd.DataFrame, points: float) -> float:
+    """In how many draws (percent) there are too few poor households for the points."""
+    return 100 * float((simulated["reachable_points"] < points).mean())
+
+
+def _count(value: float) -> str:
+    """A large number in words: ``129 thousand``, ``3.2 million``."""
+    return f"{value / 1e6:,.1f} million" if value >= 1e6 else f"{value / 1000:,.0f} thousand"
 
 
 def jobs_words(base: Baseline, simulated: pd.DataFrame, points: float) -> str:
@@ -628,7 +742,7 @@ def jobs_words(base: Baseline, simulated: pd.DataFrame, points: float) -> str:
     told = []
     for fit in base.fits:
         own = simulated[fit]
-        short = 100 * (own["reachable_points"] < points).mean()
+        short = _short_pct(own, points)
         told.append(
             f"**{_range(own['jobs'], 1000)} thousand** with the lognormal of {fit} "
             f"(in {short:.0f} % of the draws the points cannot be reached, even with a job for "
@@ -637,9 +751,7 @@ def jobs_words(base: Baseline, simulated: pd.DataFrame, points: float) -> str:
     return f"Jobs needed for {counted(points)}, median and central 90 %: {'; '.join(told)}."
 
 
-def claim_words(
-    base: Baseline, inputs: Mapping[str, Input], points: float, programme: pd.DataFrame
-) -> str:
+def claim_words(base: Baseline, inputs: Mapping[str, Input], programme: pd.DataFrame) -> str:
     """What the jobs that the programme claims can have done, at the very most and in the draws."""
     claimed = programme.loc[programme["indicator"] == "OKOCE_jobs_claimed", "value"].max()
     most = 100 * claimed * inputs["poor_household_size"].quantile(1.0) / base.population_count
@@ -707,7 +819,11 @@ def growth_words(base: Baseline, simulated: pd.DataFrame, points: float, years: 
 def fits_words(base: Baseline) -> str:
     """How the two lognormals disagree, and what that means; empty if only one can be fitted."""
     if len(base.fits) < 2:
-        return f"Only the lognormal of {base.fits[0]} can be fitted: the other is not published."
+        missing = "P1" if base.fits[0] == GINI else "Gini"
+        return (
+            f"Only the lognormal of {base.fits[0]} can be fitted, since there is no {missing}: how "
+            "far the two would disagree is not known."
+        )
     of_gap, of_gini = (welfare(base, fit) for fit in (GAP, GINI))
     more = "more" if of_gini.p1 > of_gap.p1 else "less"
     nearer = "nearer to" if of_gini.p1 > of_gap.p1 else "farther from"
@@ -800,8 +916,8 @@ def draw_break_even(
     inputs at their medians. Above and right of a line fewer jobs are enough; where it is hatched,
     a job for every poor household is not.
     """
-    own = {name: declared.median for name, declared in assumptions.of(inputs, JOBS).items()}
-    poor = welfare(base, fit, own.pop("p0_relative_error"), own.pop("gap_ratio_relative_error"))
+    own = {name: declared.median for name, declared in inputs_of(base, inputs, JOBS).items()}
+    poor = welfare(base, fit, *(own.pop(name) for name in _ERRORS))
     gain = np.geomspace(*inputs["income_gain_rp"].quantile(np.array([0.0, 1.0])), 200)
     own["income_gain_rp"] = gain
     # Jobs are inverse to the share that reaches the poor, so that each line is a formula.
@@ -874,15 +990,33 @@ def transfer_marks(base: Baseline, programme: pd.DataFrame | None) -> dict[str, 
 
 def line_words(series: pd.DataFrame, base: Baseline, years: float) -> str:
     """How fast the line itself grew from the baseline on; empty without a later line."""
-    last = f"{int(base.period[:4]) + round(years)}{base.period[4:]}"
+    last = periods.later(base.period, round(2 * years))
     rate = 100 * line_growth(series, base.region_code, base.period, last)
     if np.isnan(rate):
         return ""
     return (
         f"The line itself grew by {rate:.1f} % a year from {periods.written(base.period)} to "
-        f"{periods.written(last)}: incomes had to grow by that much before poverty could fall at "
-        "all."
+        f"{periods.written(last)}: incomes had to grow by that much before growth could lower "
+        "poverty at all."
     )
+
+
+def sensitivity_words(found: Mapping[str, pd.DataFrame], inputs: Mapping[str, Input]) -> str:
+    """The input that matters most for each way, and on what it is based.
+
+    ``found`` maps words (``jobs``) to the table of `sensitivity`.
+    """
+    told = []
+    for words, indices in found.items():
+        if indices.empty:
+            told.append(f"for {words} none is uncertain")
+            continue
+        largest = indices.iloc[0]
+        told.append(
+            f"for {words} {assumptions.words(largest['input'])} ({100 * largest['total']:.0f} %; "
+            f"basis: {inputs[largest['input']].basis})"
+        )
+    return f"The input that matters most is {', '.join(told)}."
 
 
 def inputs_used(base: Baseline, inputs: Mapping[str, Input]) -> list[str]:

@@ -26,6 +26,12 @@ def semesters(first: str, last: str) -> list[str]:
     return [period for period in every if first <= period <= last]
 
 
+def later(period: str, semesters: int) -> str:
+    """The period so many semesters later."""
+    number = 2 * int(check(period)[:4]) + period.endswith("-09") + semesters
+    return f"{number // 2}-{'09' if number % 2 else '03'}"
+
+
 def decimal_year(period: str | Iterable[str]) -> float | pd.Series:
     """A period as a point in time for drawing and interpolation: 2017-03 is 2017 + 3/12.
 
