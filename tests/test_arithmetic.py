@@ -437,7 +437,7 @@ def test_the_words_name_the_largest_index_and_its_basis(base, inputs):
     found = arithmetic.sensitivity(base, inputs, 1.0, GAP, "growth", "growth", samples=256)
     told = arithmetic.sensitivity_words({"growth": found}, inputs)
     share = f"{100 * found['total'].iloc[0]:.0f} %"
-    assert f"for growth gini change ({share}; basis: published)" in told
+    assert f"for growth Gini change ({share}; basis: published)" in told
 
 
 def test_a_fixed_input_has_no_index(base, inputs):

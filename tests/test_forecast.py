@@ -122,7 +122,6 @@ def test_crps_of_one_lognormal_by_simulation():
         np.log([[3.8]]),
         np.array([[0.2]]),
         np.zeros(1),
-        (0, 0),
         0,
     )
     rng = np.random.default_rng(1)

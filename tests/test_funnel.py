@@ -60,6 +60,10 @@ def test_the_two_readings_of_the_target_are_kept_apart(programme):
 def test_the_words_are_the_counts(programme, published):
     told = funnel.verdict(published, funnel.targets(programme))
     assert "15,000 to 16,734 businesses" in told and "38 to 42 %" in told and "326,000" in told
+    assert "326,000, more than the 200,000" in told
+    fewer = programme[programme["indicator"] != "JakPreneur_registered"]
+    told = funnel.verdict(funnel.counts(fewer), funnel.targets(fewer))
+    assert "85,000, not more than the 200,000" in told
     more = programme.copy()
     more.loc[more["indicator"] == "OKOCE_licensed_IUMK", "value"] *= 2
     assert "75 to 84 %" in funnel.verdict(funnel.counts(more), funnel.targets(more))

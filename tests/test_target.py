@@ -190,6 +190,14 @@ def test_bars_are_as_high_as_the_distance(progress):
     assert points[0] < 0 < points[-1]
 
 
+def test_bars_of_a_target_from_the_last_figure_show_the_baseline(series):
+    aim = target.Target("31", "2025-09", 4.03, "2026-09", 3.5)
+    figure = target.draw_distance(target.progress(series, aim), aim)
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
+    plt.close(figure)
+    assert heights == [[0.0], [0.0]]
+
+
 def test_dates_that_were_not_seen_are_marked_and_empty_columns_left_out(progress, series):
     dates = target.progress_table(progress).set_index("period")["date_published"]
     assert dates["2017-09"] == "2018-01-02" and dates["2020-03"] == "c. 2020-07-15"
@@ -245,6 +253,17 @@ def test_the_probability_was_small_and_fell_to_nothing(known):
     assert (chance["large"][:-1] > chance["small"][:-1]).all()
     told = target.likelihood_words(known, RPJMD)
     assert "2 to 17 %" in told and "when September 2017 was the last figure" in told
+    # It rose until the pandemic, and the words do not hide it.
+    highest = chance.loc["2019-09"]
+    assert chance.mean(axis=1).idxmax() == "2019-09"
+    assert f"{100 * highest.min():.0f} to {100 * highest.max():.0f} %" in told
+    assert told.count("was the last figure") == 3
+
+
+def test_an_intervention_at_no_reference_period_is_refused(releases, scenarios, priors):
+    for wrong in ("2020-04", ""):
+        with pytest.raises(target.TargetError, match="intervention: .* no reference period"):
+            target.as_known(releases, RPJMD, scenarios, priors, wrong)
 
 
 def test_met_targets_end_at_one(releases, scenarios, priors):

@@ -669,7 +669,7 @@ def answer(
     points: float,
     promised: Mapping[str, float],
 ) -> str:
-    """What the points take, in plain words, over both fits (Markdown).
+    """What the points take, in plain words, over both fits (Markdown, a paragraph per way).
 
     ``promised`` maps words (``200,000 jobs promised``) to a number of jobs.
     """
@@ -711,7 +711,7 @@ def answer(
     if np.isfinite(losses).all():
         lost = f"about {_between(losses, 1)} times as much"
     words.append(
-        f"*By transfers*, it costs Rp **{_between(exact[NEAREST])} billion a year** if those "
+        f"\n\n*By transfers*, it costs Rp **{_between(exact[NEAREST])} billion a year** if those "
         f"nearest the line come first and nothing is lost, {_between(exact[POOREST])} billion if "
         f"the poorest do; what programmes lose makes the first {lost}."
     )
@@ -721,10 +721,10 @@ def answer(
             "if nothing were lost."
         )
     words.append(
-        f"*By growth*, everybody's welfare must grow by **{_between(even, 1)} %** beyond the line, "
-        "and more if inequality rises."
+        f"\n\n*By growth*, everybody's welfare must grow by **{_between(even, 1)} %** beyond the "
+        "line, and more if inequality rises."
     )
-    return " ".join(words)
+    return " ".join(words).replace(" \n", "\n")
 
 
 def _short_pct(simulated: pd.DataFrame, points: float) -> float:
@@ -832,9 +832,10 @@ def fits_words(base: Baseline) -> str:
         f"{100 * of_gini.p1:.2f} %, {abs(of_gini.p1 / of_gap.p1 - 1) * 100:.0f} % {more} than the "
         f"{base.p1_pct:.2f} % published; the one that has the published gap would have a Gini of "
         f"{of_gap.gini:.3f}. So the poor are {nearer} the line than the inequality of the whole "
-        "population suggests, and no lognormal describes both. What happens at the line is better "
-        f"read from {GAP}, what growth and inequality of all do from {GINI}; where the two differ, "
-        "the truth is not known from what is published."
+        "population suggests, and no lognormal describes both. P1 says more about what is near "
+        "the line, but comes from the few poor households of the sample; the Gini comes from all "
+        "households, but is about everybody. Where the two differ, the truth is not known from "
+        "what is published."
     )
 
 

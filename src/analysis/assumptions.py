@@ -260,7 +260,7 @@ def table(inputs: Iterable[Input]) -> pd.DataFrame:
 
 def words(name: str) -> str:
     """The name of an input as a reader sees it: ``income_gain_rp`` is income gain."""
-    return name.removesuffix("_rp").replace("_", " ").replace("p0", "P0").replace(" pct", "")
+    return name.removesuffix("_rp").replace("_", " ").replace("p0", "P0").replace("gini", "Gini")
 
 
 def _words(declared: Input) -> str:

@@ -53,9 +53,6 @@ class Forecast:
         level.
     survey_sd
         Standard deviation of the sampling error (and rounding) of the logarithm, by period.
-    step
-        Mean and standard deviation of the declared intervention in logarithms; missing if it had
-        not yet begun.
     log_likelihood
         Logarithm of the likelihood of the figures, averaged over the values.
     """
@@ -66,7 +63,6 @@ class Forecast:
     mean: np.ndarray
     sd: np.ndarray
     survey_sd: np.ndarray
-    step: tuple[float, float]
     log_likelihood: float
 
     def _normal(self, period: str, published: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -240,8 +236,8 @@ def fit(
     priors
         The declared inputs ``level_sd`` (half-normal) and ``drift`` (normal), per semester.
     intervention
-        The period from which a shift of the level is allowed for; it counts only if a figure of
-        that period or a later one is known.
+        The period from which a shift of the level is allowed for (none if empty); it counts only
+        if a figure of that period or a later one is known.
 
     Returns
     -------
@@ -257,8 +253,8 @@ def fit(
         raise ForecastError(f"a forecast needs {FEWEST} figures, but {len(known)} are known")
     first, last = known.index[0], known.index[-1]
     grid = periods.semesters(first, max(until, last))
-    stepped = np.array([bool(intervention) and period >= intervention for period in grid])
-    stepped &= bool(intervention) and last >= intervention
+    begun = bool(intervention) and last >= intervention
+    stepped = np.array([begun and period >= intervention for period in grid])
     observed = np.log(p0_pct.reindex(grid).to_numpy(dtype=float))
     relative = np.hypot(error_pct.reindex(grid), _ROUNDING) / p0_pct.reindex(grid)
     survey_sd = relative.to_numpy(dtype=float)
@@ -267,7 +263,7 @@ def fit(
     # weight, so that the likelihood alone weighs them.
     values = priors["level_sd"].quantile((np.arange(_GRID) + 0.5) / _GRID)
     model = _model(observed, survey_sd, stepped, priors["drift"])
-    means, sds, likelihoods, steps = [], [], [], []
+    means, sds, likelihoods = [], [], []
     design = model["design"][0]
     for value in values:
         model["state_cov", 0, 0] = value**2
@@ -276,7 +272,6 @@ def fit(
         means.append(np.einsum("st,st->t", design, state))
         sds.append(np.sqrt(np.einsum("st,srt,rt->t", design, covariance, design)))
         likelihoods.append(filtered.llf)
-        steps.append((state[2, -1], covariance[2, 2, -1]))
     weight = special.softmax(likelihoods)
     mean, sd = np.array(means), np.array(sds)
     # Ahead, the error is that of the P0 that is expected there.
@@ -290,7 +285,6 @@ def fit(
         mean=mean,
         sd=sd,
         survey_sd=survey_sd,
-        step=_mixture(weight, steps) if stepped.any() else (np.nan, np.nan),
         log_likelihood=float(special.logsumexp(likelihoods) - np.log(_GRID)),
     )
 
@@ -329,12 +323,6 @@ def _relative_ahead(expected: pd.Series, known: pd.Series, error_pct: pd.Series)
         at = expected.index.str.endswith(month)
         relative[at] = np.hypot(scaled, _ROUNDING / expected.to_numpy())[at]
     return relative
-
-
-def _mixture(weight: np.ndarray, parts: list[tuple[float, float]]) -> tuple[float, float]:
-    mean, variance = np.array(parts).T
-    centre = weight @ mean
-    return float(centre), float(np.sqrt(weight @ (variance + (mean - centre) ** 2)))
 
 
 def scenario_table(
@@ -394,7 +382,6 @@ def random_walk(p0_pct: pd.Series, until: str, *, drift: bool) -> Forecast:
         mean=(known.iloc[-1] + slope * ahead)[None],
         sd=sd[None],
         survey_sd=nothing,
-        step=(np.nan, np.nan),
         log_likelihood=np.nan,
     )
 

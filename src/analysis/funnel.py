@@ -165,12 +165,13 @@ def verdict(published: pd.DataFrame, aims: dict[str, float]) -> str:
     licensed, jobs = (latest(published, step, first)["value"] for step in ("licensed", NO_SUBSET))
     of_year = _share(licensed, aims["per_year"])
     last = published[published["step"] == "registered"].iloc[-1]
+    compared = "more than" if last["value"] > aims["entrepreneurs"] else "not more than"
     return (
         f"In {first}, the one year with counts of nearly all steps, {_range(licensed)} businesses "
         f"were licensed, **{of_year} %** of the {aims['per_year']:,.0f} entrepreneurs a year that "
         f"the programme aimed at, and {_range(jobs)} jobs were claimed by the programme itself. "
         f"The last count, of {_when(last['period'])}, is of registrations: {last['value']:,.0f}, "
-        f"more than the {aims['entrepreneurs']:,.0f} entrepreneurs of the target, but a "
+        f"{compared} the {aims['entrepreneurs']:,.0f} entrepreneurs of the target, but a "
         "registration is no business. How many businesses had a licence, or still existed, at the "
         "end was not published."
     )
@@ -249,7 +250,7 @@ def meaning_table(meant: pd.DataFrame) -> pd.DataFrame:
 
 
 def meaning_words(meant: pd.DataFrame) -> str:
-    """What the licences published, and the whole target, can have meant for P0."""
+    """What the last count of licences, and the whole target, can mean for P0."""
     table = meaning_table(meant).set_index("what")
     licensed, whole = table.loc["licensed, last count"], table.loc["target, entrepreneurs"]
     return (

@@ -326,11 +326,19 @@ def as_known(
     pandas.DataFrame
         A row per release and scenario: ``date_published, period, scenario, probability`` (that
         the figure published for the target period is at most the target, to its two decimals),
-        ``probability_true`` (that P0 itself is, whatever the survey finds), ``median_pct,
-        low_pct, high_pct`` (central 95 per cent of the figure to come). Once the figure is
-        public, probability is 0 or 1 and the rest missing; as long as too few figures are known
-        for a forecast, all are missing.
+        ``median_pct, low_pct, high_pct`` (central 95 per cent of the figure to come). Once the
+        figure is public, probability is 0 or 1 and the rest missing; as long as too few figures
+        are known for a forecast, all are missing.
+
+    Raises
+    ------
+    TargetError
+        The intervention is no reference period.
     """
+    try:
+        periods.check(intervention)
+    except ValueError as error:
+        raise TargetError(f"the period of the intervention: {error}") from None
     rows = []
     since = releases[releases["period"] >= target.baseline_period]
     for release in since[since["period"] <= target.target_period].itertuples():
@@ -351,16 +359,10 @@ def as_known(
             error = forecast.survey_error_pct(known, scenarios, target.region_code, scenario)
             ahead = forecast.fit(known, error, target.target_period, priors, intervention)
             low, median, high = ahead.quantile([0.025, 0.5, 0.975], target.target_period)
-            met, truly = (
-                ahead.probability_at_most(limit, target.target_period, published=published)
-                for limit, published in (
-                    (target.target_pct + 0.005, True),
-                    (target.target_pct, False),
-                )
-            )
-            row |= {"probability": float(met), "probability_true": float(truly)}
+            met = ahead.probability_at_most(target.target_pct + 0.005, target.target_period)
+            row |= {"probability": float(met)}
             rows.append(row | {"median_pct": median, "low_pct": low, "high_pct": high})
-    columns = ["date_published", "period", "scenario", "probability", "probability_true"]
+    columns = ["date_published", "period", "scenario", "probability"]
     return pd.DataFrame(rows, columns=[*columns, "median_pct", "low_pct", "high_pct"])
 
 
@@ -381,19 +383,21 @@ def known_table(known: pd.DataFrame, scenario: str) -> pd.DataFrame:
 
 
 def likelihood_words(known: pd.DataFrame, target: Target) -> str:
-    """How likely the target was at the first and the last release before its figure."""
+    """How likely the target was at the first and the last release before its figure, and at its
+    highest between them."""
     open_ = known[known["median_pct"].notna()]
     if open_.empty:
         return "Too few figures were known for a forecast."
     told = []
-    for date in dict.fromkeys([open_["date_published"].iloc[0], open_["date_published"].iloc[-1]]):
+    mean = open_.groupby("date_published")["probability"].mean()
+    for date in dict.fromkeys([mean.index[0], mean.idxmax(), mean.index[-1]]):
         own = open_[open_["date_published"] == date]
         low, high = own["probability"].min(), own["probability"].max()
         period = periods.written(own["period"].iloc[0])
         told.append(f"{_percent_range(low, high)} when {period} was the last figure")
     return (
         f"The probability that the figure published for {periods.written(target.target_period)} "
-        f"would be at most {target.target_pct:.2f} % was {', and '.join(told)} (range over the "
+        f"would be at most {target.target_pct:.2f} % was {', '.join(told)} (range over the "
         "scenarios of sampling error)."
     )
 
@@ -781,7 +785,8 @@ def label_points(
 
 def draw_distance(progress: pd.DataFrame, target: Target) -> Figure:
     """Bars of the distance to the path at every release: points above, thousand persons below."""
-    shown = progress[progress["period"] > target.baseline_period]
+    later = progress[progress["period"] > target.baseline_period]
+    shown = progress if later.empty else later  # the baseline alone, if nothing came after it
     figure, rows = plt.subplots(2, 1, figsize=(6.3, 3.9), sharex=True)
     x = np.arange(len(shown))
     for axes, column, scale, words in (
