@@ -464,6 +464,16 @@ def test_break_even_lines_stand_where_so_many_jobs_are_enough(base, inputs, medi
         assert jobs == pytest.approx(200_000)
 
 
+def test_break_even_lines_are_drawn_around_known_inputs(base, inputs):
+    fixed = assumptions.without_uncertainty(inputs)
+    figure, axes = plt.subplots()
+    arithmetic.draw_break_even(axes, base, fixed, GAP, 1.0, {"200,000 promised": 200_000})
+    (low, high), top = axes.get_xlim(), axes.get_ylim()[1]
+    plt.close(figure)
+    assert low < inputs["income_gain_rp"].median / 1000 < high
+    assert 100 * inputs["share_to_poor"].median < top <= 100
+
+
 def test_another_region_with_the_users_own_figures(series, inputs):
     own = arithmetic.baseline(series, "32", "2017-09", gini=0.39, poverty_line_rp=350_000)
     simulated = arithmetic.simulate(own, inputs, 1.0, draws=500)

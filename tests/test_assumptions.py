@@ -52,6 +52,8 @@ def test_an_input_without_a_source_is_refused(table, source):
         ("distribution", "cauchy", "survival: distribution: is none of"),
         ("basis", "guess", "survival: basis: is none of"),
         ("low", "half", "survival: low 'half' is no number"),
+        ("high", np.inf, "survival: high inf is no number"),
+        ("used_by", None, "survival: used_by: is empty"),
     ],
 )
 def test_what_is_wrong_with_an_input_is_said(table, column, value, told):
@@ -62,10 +64,14 @@ def test_what_is_wrong_with_an_input_is_said(table, column, value, told):
 
 
 def test_a_missing_column_and_a_twin_are_refused(table):
-    with pytest.raises(assumptions.AssumptionError, match="'source'"):
+    with pytest.raises(assumptions.AssumptionError, match="column: is missing .'source'"):
         assumptions.checked(table.drop(columns="source"))
-    with pytest.raises(assumptions.AssumptionError):
+    with pytest.raises(assumptions.AssumptionError, match="column: is unknown .'remark'"):
+        assumptions.checked(table.assign(remark=1))
+    with pytest.raises(assumptions.AssumptionError, match="poor_household_size: .* is there twice"):
         assumptions.checked(pd.concat([table, table.head(1)]))
+    with pytest.raises(assumptions.AssumptionError, match="there is no input"):
+        assumptions.checked(table.head(0))
 
 
 def test_a_users_own_file_is_read_and_named_in_errors(tmp_path, table):

@@ -721,8 +721,8 @@ def answer(
             "if nothing were lost."
         )
     words.append(
-        f"\n\n*By growth*, everybody's welfare must grow by **{_between(even, 1)} %** beyond the "
-        "line, and more if inequality rises."
+        f"\n\n*By growth*, all welfare must grow by **{_between(even, 1)} %** beyond the "
+        "line, more if inequality rises."
     )
     return " ".join(words).replace(" \n", "\n")
 
@@ -745,10 +745,12 @@ def jobs_words(base: Baseline, simulated: pd.DataFrame, points: float) -> str:
         short = _short_pct(own, points)
         told.append(
             f"**{_range(own['jobs'], 1000)} thousand** with the lognormal of {fit} "
-            f"(in {short:.0f} % of the draws the points cannot be reached, even with a job for "
-            "every poor household)"
+            f"(out of reach in {short:.0f} % of the draws)"
         )
-    return f"Jobs needed for {counted(points)}, median and central 90 %: {'; '.join(told)}."
+    return (
+        f"Jobs needed for {counted(points)}, median and central 90 %: {'; '.join(told)}. Out of "
+        "reach: even a job for every poor household is not enough."
+    )
 
 
 def claim_words(base: Baseline, inputs: Mapping[str, Input], programme: pd.DataFrame) -> str:
@@ -919,11 +921,16 @@ def draw_break_even(
     """
     own = {name: declared.median for name, declared in inputs_of(base, inputs, JOBS).items()}
     poor = welfare(base, fit, *(own.pop(name) for name in _ERRORS))
-    gain = np.geomspace(*inputs["income_gain_rp"].quantile(np.array([0.0, 1.0])), 200)
+    least, most = inputs["income_gain_rp"].quantile(np.array([0.0, 1.0]))
+    if least == most:  # known: drawn around it
+        least, most = least / 3, 3 * most
+    gain = np.geomspace(least, most, 200)
     own["income_gain_rp"] = gain
     # Jobs are inverse to the share that reaches the poor, so that each line is a formula.
     of_all = 100 * jobs_needed(base, poor, points, **(own | {"share_to_poor": 1.0}))
-    highest = 100 * float(inputs["share_to_poor"].quantile(1.0))
+    share_to_poor = inputs["share_to_poor"]
+    known = share_to_poor.distribution == "fixed"
+    highest = 100 * min((3 if known else 1) * float(share_to_poor.quantile(1.0)), 1.0)
     levels = {f"{n:,.0f}": n for n in round_numbers(of_all[-1] / highest, of_all[-1] / 3, (1, 4))}
     for words, number in (levels | dict(promised)).items():
         share = of_all / number
@@ -945,7 +952,7 @@ def draw_break_even(
         gain / 1000, 0, highest, where=short, facecolor="none", edgecolor="0.7", hatch="////"
     )
     lacking = base.p1_pct / base.p0_pct * base.poverty_line_rp * own["poor_household_size"] / 1000
-    if not np.isnan(lacking):
+    if gain[0] < 1000 * lacking < gain[-1]:
         axes.axvline(lacking, color="0.3", linewidth=1, linestyle="--")
         axes.annotate(
             "average poor\nhousehold lacks",

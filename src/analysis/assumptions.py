@@ -163,6 +163,8 @@ def checked(table: pd.DataFrame) -> dict[str, Input]:
         A column is missing; an input has no source, no known distribution or basis, lacks a
         number that its distribution needs, or has them in the wrong order. The message names it.
     """
+    if table.empty:
+        raise AssumptionError("there is no input in the table")
     try:
         table = _SCHEMA.validate(_numeric(table.reset_index(drop=True)), lazy=True)
     except pa.errors.SchemaErrors as errors:
@@ -175,11 +177,20 @@ def _numeric(table: pd.DataFrame) -> pd.DataFrame:
     numbers = [name for name in ("low", "central", "high") if name in table]
     for name in numbers:
         value = pd.to_numeric(table[name], errors="coerce")
-        wrong = table[value.isna() & table[name].notna()]
+        wrong = table[(value.isna() | np.isinf(value)) & table[name].notna()]
         if len(wrong):
             first = wrong.iloc[0]
             raise AssumptionError(f"input {first['input']}: {name} {first[name]!r} is no number")
     return table.astype(dict.fromkeys(numbers, float))
+
+
+# What the checks of pandera mean.
+_SAID = {
+    "column_in_schema": "is unknown",
+    "column_in_dataframe": "is missing",
+    "not_nullable": "is empty",
+    "field_uniqueness": "is there twice",
+}
 
 
 def _told(table: pd.DataFrame, cases: pd.DataFrame) -> list[str]:
@@ -188,8 +199,9 @@ def _told(table: pd.DataFrame, cases: pd.DataFrame) -> list[str]:
         # A check of a whole row names every column of it.
         row = None if pd.isna(case.index) else table.iloc[int(case.index)]
         where = f"input {row['input']}" if row is not None and "input" in table else "the table"
+        check = _SAID.get(case.check, case.check)
         whole = case.schema_context == "DataFrameSchema" and row is not None
-        what = case.check if whole else f"{case.column or 'column'}: {case.check}"
+        what = check if whole else f"{case.column or 'column'}: {check}"
         shown = "" if whole else f" ({case.failure_case!r})"
         told.append(f"{where}: {what}{shown}")
     return list(dict.fromkeys(told))[:3]
