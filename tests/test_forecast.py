@@ -76,6 +76,36 @@ def test_the_filter_is_that_of_statsmodels(priors, jakarta):
     assert ours.log_likelihood == pytest.approx(theirs.llf, abs=1e-8)
 
 
+def test_the_mixture_is_that_of_dense_gaussians(priors, jakarta, scenarios):
+    """Gaps, intervention, both priors and the weights, once more without any filter: the figures
+    and the one to come are jointly normal given the level's standard deviation."""
+    p0 = jakarta["2015-03":].drop("2019-03").reindex(periods.semesters("2015-03", "2025-09"))
+    error = errors(p0, scenarios, "central")
+    ours = forecast.fit(p0, error, "2028-03", priors, "2020-03")
+
+    at = np.arange(len(ours.periods))
+    step = np.array([period >= "2020-03" for period in ours.periods], dtype=float)
+    known = np.isin(ours.periods, p0.dropna().index)
+    y = np.log(p0.dropna().to_numpy())
+    noise = (error[p0.notna()] ** 2 + 0.01**2 / 12) / p0.dropna() ** 2
+    fixed = 9.0 + step[:, None] * step + priors["drift"].sd ** 2 * at[:, None] * at
+    means, variances, likelihoods = [], [], []
+    for sd in priors["level_sd"].quantile((np.arange(15) + 0.5) / 15):
+        prior = fixed + sd**2 * np.minimum(at[:, None], at)
+        seen = prior[np.ix_(known, known)] + np.diag(noise)
+        gain = np.linalg.solve(seen, prior[known, -1])
+        means.append(y[0] + gain @ (y - y[0]))
+        variances.append(prior[-1, -1] - gain @ prior[known, -1])
+        likelihoods.append(stats.multivariate_normal(np.full(len(y), y[0]), seen).logpdf(y))
+    weight = np.exp(likelihoods - np.max(likelihoods))
+    weight /= weight.sum()
+    sds = np.sqrt(variances)
+    for limit in (3.0, 4.0, 5.0):
+        expected = weight @ stats.norm.cdf(np.log(limit), means, sds)
+        found = ours.probability_at_most(limit, "2028-03", published=False)
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
 def test_an_exact_straight_line_goes_on(priors):
     grid = periods.semesters("2010-03", "2019-09")
     p0 = pd.Series(8 * 0.98 ** np.arange(20.0), index=grid)
