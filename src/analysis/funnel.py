@@ -165,6 +165,7 @@ def verdict(published: pd.DataFrame, aims: dict[str, float]) -> str:
     licensed, jobs = (latest(published, step, first)["value"] for step in ("licensed", NO_SUBSET))
     of_year = _share(licensed, aims["per_year"])
     last = published[published["step"] == "registered"].iloc[-1]
+    found = ends(published).set_index("step").loc["licensed"]
     compared = "more than" if last["value"] > aims["entrepreneurs"] else "not more than"
     return (
         f"In {first}, the one year with counts of nearly all steps, {_range(licensed)} businesses "
@@ -172,8 +173,10 @@ def verdict(published: pd.DataFrame, aims: dict[str, float]) -> str:
         f"the programme aimed at, and {_range(jobs)} jobs were claimed by the programme itself. "
         f"The last count, of {_when(last['period'])}, is of registrations: {last['value']:,.0f}, "
         f"{compared} the {aims['entrepreneurs']:,.0f} entrepreneurs of the target, but a "
-        "registration is no business. How many businesses had a licence, or still existed, at the "
-        "end was not published."
+        "registration is no business. The last count of licences, of "
+        f"{_when(found['period'])}, is {_share(found[['low', 'high']], aims['entrepreneurs'])} % "
+        "of that target. How many businesses had a licence, or still existed, at the end was not "
+        "published."
     )
 
 
