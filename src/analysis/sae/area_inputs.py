@@ -1,12 +1,12 @@
 """The input of an area level model, aligned by area and checked once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.sae.estimates import some
 from analysis.sae.inputs import SaeError
 
 Column = npt.ArrayLike | pd.Series
@@ -131,7 +131,7 @@ def _labels(given: dict[str, object]) -> pd.Index:
     first, area = next(iter(labelled.items()))
     for name, index in labelled.items():
         if index.has_duplicates:
-            twice = _some(index[index.duplicated()].unique())
+            twice = some(index[index.duplicated()].unique())
             raise SaeError(f"{name}: area {twice} appears more than once")
         if len(index.symmetric_difference(area, sort=False)):
             raise SaeError(_mismatch(name, index, first, area))
@@ -141,22 +141,16 @@ def _labels(given: dict[str, object]) -> pd.Index:
 def _mismatch(name: str, index: pd.Index, first: str, area: pd.Index) -> str:
     parts = []
     if len(lost := area.difference(index, sort=False)):
-        parts.append(f"{name} has no area {_some(lost)}")
+        parts.append(f"{name} has no area {some(lost)}")
     if len(lost := index.difference(area, sort=False)):
-        parts.append(f"{first} has no area {_some(lost)}")
+        parts.append(f"{first} has no area {some(lost)}")
     return f"{' and '.join(parts)}: give every part of the input the same areas as its index"
-
-
-def _some(labels: Sequence) -> str:
-    """The first labels, and how many more there are."""
-    told = ", ".join(repr(label) for label in labels[:5])
-    return told if len(labels) <= 5 else f"{told} and {len(labels) - 5} more"
 
 
 def refuse(where: np.ndarray, area: pd.Index, why: str) -> None:
     """Raise if the condition holds anywhere, naming the areas."""
     if where.any():
-        raise SaeError(f"area {_some(area[where].tolist())}: {why}")
+        raise SaeError(f"area {some(area[where].tolist())}: {why}")
 
 
 def _column(part: Column, name: str, area: pd.Index) -> np.ndarray:
@@ -193,7 +187,7 @@ def _design(covariates: Matrix, area: pd.Index) -> pd.DataFrame:
     if covariates.shape[1] == 0:
         raise SaeError("covariates has no column: give at least a column of ones (the intercept)")
     if covariates.columns.has_duplicates:
-        twice = _some(covariates.columns[covariates.columns.duplicated()])
+        twice = some(covariates.columns[covariates.columns.duplicated()])
         raise SaeError(f"covariates: column {twice} appears more than once")
     design = covariates.reindex(area)
     for name in design:
@@ -235,7 +229,7 @@ def _weights(matrix: Matrix, area: pd.Index) -> np.ndarray:
     if isinstance(matrix, pd.DataFrame):
         for axis, index in (("rows", matrix.index), ("columns", matrix.columns)):
             if index.has_duplicates:
-                twice = _some(index[index.duplicated()].unique())
+                twice = some(index[index.duplicated()].unique())
                 raise SaeError(f"weights_matrix: area {twice} appears more than once in its {axis}")
             if len(index.symmetric_difference(area, sort=False)):
                 raise SaeError(
@@ -260,7 +254,7 @@ def _weights(matrix: Matrix, area: pd.Index) -> np.ndarray:
     wrong = (np.abs(sums - 1) > ROW_SUM_TOLERANCE) & (sums != 0)
     if wrong.any():
         raise SaeError(
-            f"area {_some(area[wrong].tolist())}: the weights of a row must sum to 1 (or be all 0 "
+            f"area {some(area[wrong].tolist())}: the weights of a row must sum to 1 (or be all 0 "
             f"for an island), but they sum to {sums[wrong][0]:g} in the first of them: divide "
             f"every row by its sum"
         )

@@ -47,15 +47,14 @@ class AreaLevelFit:
         Covariates by area, all areas.
     effects
         Predicted area effects on the transformed scale, by area.
-    residuals
-        (direct - estimate) / sqrt(sampling variance) on the transformed scale, by area with a
-        direct estimate.
-    whitened_design, whitened_residuals
-        V^-1/2 X and V^-1/2 (y - X beta) of the areas with a direct estimate (V the variance of
-        the direct estimates under the model): the regression as ordinary least squares, for
-        `analysis.sae.diagnose`. Under the model the residuals are independent N(0, 1).
-    error_variance
-        Sampling variance on the transformed scale, by area with a direct estimate.
+    response, error_variance
+        Direct estimates and sampling variances on the transformed scale, by area that has one.
+    whitening, predictor
+        V^-1/2 of the m direct estimates, V their variance under the model, and the matrix that
+        takes y - X beta to the predicted effects: (m, m), or their diagonals (m,) with independent
+        effects.
+    prediction_variance
+        What the data leave of the variance of each area's effect, by area.
     """
 
     method: str
@@ -72,14 +71,55 @@ class AreaLevelFit:
     replicates: int
     design: pd.DataFrame
     effects: pd.Series
-    residuals: pd.Series
-    whitened_design: np.ndarray
-    whitened_residuals: np.ndarray
+    response: pd.Series
     error_variance: pd.Series
+    whitening: np.ndarray
+    predictor: np.ndarray
+    prediction_variance: pd.Series
 
     @property
     def spatial(self) -> bool:
         return not np.isnan(self.rho)
+
+    @property
+    def fitted(self) -> pd.Series:
+        """X beta on the transformed scale, by area with a direct estimate."""
+        beta = self.coefficients["estimate"].to_numpy()
+        return (self.design @ beta).reindex(self.response.index)
+
+    @property
+    def residuals(self) -> pd.Series:
+        """(direct - estimate) / sqrt(sampling variance) on the transformed scale."""
+        estimate = self.fitted + self.effects.reindex(self.response.index)
+        return (self.response - estimate) / np.sqrt(self.error_variance)
+
+    @property
+    def whitened_design(self) -> np.ndarray:
+        """V^-1/2 X (m, p): with the next, the regression as ordinary least squares."""
+        return _times(self.whitening, self.design.reindex(self.response.index).to_numpy())
+
+    @property
+    def whitened_residuals(self) -> np.ndarray:
+        """V^-1/2 (y - X beta) (m,): independent N(0, 1) under the model."""
+        return _times(self.whitening, (self.response - self.fitted).to_numpy())
+
+    def simulate(self, replicates: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Direct estimates and EBLUPs drawn from the fitted model, its parameters as known.
+
+        Two arrays (replicates, m), back on the scale of the input, areas as in ``response``.
+        """
+        noise = np.random.default_rng(seed).standard_normal((len(self.response), replicates))
+        if self.whitening.ndim == 1:
+            spread = noise / self.whitening[:, np.newaxis]
+        else:
+            spread = np.linalg.solve(self.whitening, noise)
+        fitted = self.fitted.to_numpy()
+        y = fitted + spread.T
+        predicted = fitted + _times(self.predictor, spread).T
+        if self.transformation is None:
+            return y, predicted
+        left = self.prediction_variance.reindex(self.response.index).to_numpy()
+        return np.sin(np.clip(y, 0, np.pi / 2)) ** 2, rate_expectation(predicted, left)
 
     @property
     def notes(self) -> list[str]:
@@ -95,7 +135,7 @@ class AreaLevelFit:
         if outside := int(self.areas["synthetic"].sum()):
             how = "the regression and the neighbours" if self.spatial else "the regression"
             told.append(f"{outside} areas have no direct estimate: {how} alone (synthetic).")
-        freedom = len(self.residuals) - len(self.coefficients)
+        freedom = len(self.response) - len(self.coefficients)
         if freedom < 10:
             told.append(f"sigma2_u rests on {freedom} degrees of freedom only.")
         missing = int(self.areas["mse"].isna().sum())
@@ -115,7 +155,7 @@ class AreaLevelFit:
             how = f"parametric bootstrap, {self.replicates} replicates"
         lines = [
             f"{model} model, {self.method}, transformation: {self.transformation or 'none'}",
-            f"{len(areas)} areas, {len(self.residuals)} with a direct estimate",
+            f"{len(areas)} areas, {len(self.response)} with a direct estimate",
             f"sigma2_u {self.sigma2_u:.6g}" + (f", rho {self.rho:.4f}" if self.spatial else ""),
             f"log-likelihood {self.log_likelihood:.3f}, AIC {self.aic:.3f}, BIC {self.bic:.3f}",
             f"shrinkage {_range(areas.loc[~areas['synthetic'], 'shrinkage'])}",
@@ -130,6 +170,13 @@ class AreaLevelFit:
 
         table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
         return f"<pre>{html.escape(self.summary())}</pre>{table}"
+
+
+def _times(matrix: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """matrix @ other, where a vector stands for a diagonal matrix."""
+    if matrix.ndim == 2:
+        return matrix @ other
+    return (matrix[:, np.newaxis] if other.ndim == 2 else matrix) * other
 
 
 def _range(values: pd.Series) -> str:
@@ -151,7 +198,8 @@ class _Model:
     effects: np.ndarray  # (M,)
     shrinkage: np.ndarray  # (M,)
     left: np.ndarray  # (M,) variance of the area effect that the data leave
-    root: np.ndarray  # (m, m) or (m,): V^-1/2
+    whitening: np.ndarray  # (m, m) or (m,)
+    predictor: np.ndarray  # (m, m) or (m,)
     log_likelihood: float
     fitted: spatial.Fit | None = None
     sar: spatial.Sar | None = None
@@ -342,9 +390,8 @@ def _independent(
     """The model with independent effects; ``zero`` takes sigma2_u = 0 as known."""
     observed = data.observed
     sampled, sample, design = error[observed], y[observed][np.newaxis], data.basis[observed]
-    if zero:
-        sigma2_u = np.zeros(1)
-    else:
+    sigma2_u = np.zeros(1)
+    if not zero:
         sigma2_u = independent.estimate_sigma2(sample, sampled, design, method)
     fit = independent.gls(sample, sampled, design, sigma2_u)
     predicted = independent.predict(fit, error, data.basis, sigma2_u)
@@ -359,7 +406,8 @@ def _independent(
         effects=predicted.effects[0],
         shrinkage=shrinkage,
         left=predicted.variance[0],
-        root=np.sqrt(fit.weight[0]),
+        whitening=np.sqrt(fit.weight[0]),
+        predictor=shrinkage[observed],
         log_likelihood=independent.log_likelihood(sample[0], sampled, design, float(sigma2_u[0])),
     )
 
@@ -391,7 +439,8 @@ def _spatial(data: AreaData, y: np.ndarray, error: np.ndarray, method: str) -> _
         effects=fit.effects,
         shrinkage=at.error.diagonal() * model.precision,
         left=at.error.diagonal(),
-        root=np.linalg.inv(factor),
+        whitening=np.linalg.inv(factor),
+        predictor=at.error[np.ix_(observed, observed)] / sampled,
         log_likelihood=full,
         fitted=fit,
         sar=model,
@@ -492,13 +541,6 @@ def _result(
     )
     observed = data.observed
     area = data.area[observed]
-    sample, sampled = y[observed], error[observed]
-    marginal = sample - data.basis[observed] @ model.beta
-    design = data.design.to_numpy()[observed]
-    if model.root.ndim == 1:
-        white, residual = model.root[:, np.newaxis] * design, model.root * marginal
-    else:
-        white, residual = model.root @ design, model.root @ marginal
     parameters = len(beta) + (2 if model.sar is not None else 1)
     return AreaLevelFit(
         method=method,
@@ -515,8 +557,9 @@ def _result(
         replicates=replicates,
         design=data.design,
         effects=pd.Series(model.effects, index=data.area, name="effect"),
-        residuals=pd.Series((sample - model.estimate[observed]) / np.sqrt(sampled), index=area),
-        whitened_design=white,
-        whitened_residuals=residual,
-        error_variance=pd.Series(sampled, index=area),
+        response=pd.Series(y[observed], index=area, name="response"),
+        error_variance=pd.Series(error[observed], index=area, name="error_variance"),
+        whitening=model.whitening,
+        predictor=model.predictor,
+        prediction_variance=pd.Series(model.left, index=data.area, name="prediction_variance"),
     )
