@@ -47,6 +47,7 @@ def area_data(
     *,
     weights_matrix: Matrix | None = None,
     effective_sample_size: Column | None = None,
+    variance_needed: bool = True,
     needed: int = 2,
 ) -> AreaData:
     """Align the parts of the input by area and check them.
@@ -54,8 +55,9 @@ def area_data(
     Parameters
     ----------
     direct, sampling_variance, covariates, weights_matrix, effective_sample_size
-        As in `analysis.sae.fay_herriot`; ``sampling_variance`` is None where the model does not
-        need it.
+        As in `analysis.sae.fay_herriot`.
+    variance_needed
+        Whether the model uses the sampling variances; if not they are only aligned.
     needed
         How many direct estimates there must be beyond the number of covariates.
 
@@ -74,26 +76,26 @@ def area_data(
     y = _column(direct, "direct", area)
     out = np.isnan(y)
     design = _design(covariates, area)
-    if sampling_variance is None:
-        variance = np.full(len(area), np.nan)
-    else:
+    variance = np.full(len(area), np.nan)
+    if sampling_variance is not None:
         variance = _column(sampling_variance, "sampling_variance", area)
+        refuse(variance < 0, area, "sampling_variance is negative: give variances")
+        variance = np.where(out, np.nan, variance)
+    if variance_needed:
         refuse(
             np.isnan(variance) & ~out,
             area,
             "sampling_variance is missing where there is a direct estimate: give it, or set the "
             "direct estimate to missing (the area then gets a synthetic estimate)",
         )
-        refuse(variance < 0, area, "sampling_variance is negative: give variances")
         refuse(
-            (variance == 0) & ~out,
+            variance == 0,
             area,
             "sampling_variance is 0, which says that the direct estimate has no error. A sample "
             "without any poor household has no usable variance: give a smoothed one (a generalised "
             'variance function), use transformation="arcsine", or set the direct estimate to '
             "missing (the area then gets a synthetic estimate)",
         )
-        variance = np.where(out, np.nan, variance)
     size = None
     if effective_sample_size is not None:
         size = _column(effective_sample_size, "effective_sample_size", area)
@@ -115,26 +117,23 @@ def area_data(
     return AreaData(area, y, variance, design, basis, triangle, weights, size)
 
 
-def _labels(given: dict[str, object]) -> pd.Index:
+def _labels(given: dict[str, Column | Matrix]) -> pd.Index:
     """Areas in the order of the first part that has an index; the same areas in all of them."""
-    lengths = {name: len(np.asarray(part)) for name, part in given.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise SaeError(f"the parts of the input have different numbers of areas: {told}")
     labelled = {
         name: part.index
         for name, part in given.items()
         if isinstance(part, pd.Series | pd.DataFrame)
     }
-    if not labelled:
-        return pd.RangeIndex(lengths["direct"], name="area")
-    first, area = next(iter(labelled.items()))
+    first, area = next(iter(labelled.items()), ("", pd.RangeIndex(len(given["direct"]))))
     for name, index in labelled.items():
         if index.has_duplicates:
             twice = some(index[index.duplicated()].unique())
             raise SaeError(f"{name}: area {twice} appears more than once")
         if len(index.symmetric_difference(area, sort=False)):
             raise SaeError(_mismatch(name, index, first, area))
+    for name, part in given.items():
+        if len(part) != len(area):
+            raise SaeError(f"{name} has {len(part)} rows, but there are {len(area)} areas")
     return area.rename("area")
 
 
@@ -165,13 +164,6 @@ def _column(part: Column, name: str, area: pd.Index) -> np.ndarray:
         raise SaeError(f"{name} must be numbers: {error}") from None
     refuse(np.isinf(values), area, f"{name} is infinite")
     return values
-
-
-def reported(variance: Column | None, area: pd.Index) -> np.ndarray:
-    """Sampling variances for the table of results: all missing if none were given."""
-    if variance is None:
-        return np.full(len(area), np.nan)
-    return _column(variance, "sampling_variance", area)
 
 
 def _design(covariates: Matrix, area: pd.Index) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.sae import area_inputs, independent, spatial
+from analysis.sae import area_inputs, independent, spatial, threads
 from analysis.sae.area_inputs import AreaData, Column, Matrix
 from analysis.sae.inputs import SaeError
 
@@ -202,9 +202,9 @@ class _Model:
     predictor: np.ndarray  # (m, m) or (m,)
     log_likelihood: float
     fitted: spatial.Fit | None = None
-    sar: spatial.Sar | None = None
 
 
+@threads.one_thread()
 def fay_herriot(
     direct: Column,
     sampling_variance: Column | None,
@@ -291,11 +291,11 @@ def fay_herriot(
         raise SaeError('effective_sample_size is for transformation="arcsine": leave it out')
     data = area_inputs.area_data(
         direct,
-        # Under the arcsine its variance is not used, so a 0 in it is no error.
-        None if transformation == ARCSINE else sampling_variance,
+        sampling_variance,
         covariates,
         weights_matrix=weights_matrix,
         effective_sample_size=effective_sample_size,
+        variance_needed=transformation is None,
         needed=3 if method in independent.ADJUSTED else 2,
     )
     y, error = data.direct, data.variance
@@ -338,7 +338,7 @@ def fay_herriot(
             "shrinkage": model.shrinkage,
             "synthetic": ~data.observed,
             "direct": data.direct,
-            "sampling_variance": area_inputs.reported(sampling_variance, data.area),
+            "sampling_variance": data.variance,
             **more,
         }
     )
@@ -443,7 +443,6 @@ def _spatial(data: AreaData, y: np.ndarray, error: np.ndarray, method: str) -> _
         predictor=at.error[np.ix_(observed, observed)] / sampled,
         log_likelihood=full,
         fitted=fit,
-        sar=model,
     )
 
 
@@ -459,12 +458,12 @@ def _mean_squared_error(
     if how == NONE:
         return np.full(len(error), np.nan), {}
     if how == ANALYTIC:
-        if model.sar is not None:
-            return spatial.analytic_mse(model.sar, model.fitted.state), {}
+        if model.fitted is not None:
+            return spatial.analytic_mse(model.fitted.state), {}
         design = data.basis[data.observed]
         return independent.analytic_mse(error, design, data.basis, model.sigma2_u, method), {}
-    if model.sar is not None:
-        boot = spatial.bootstrap(model.sar, model.fitted, seeds)
+    if model.fitted is not None:
+        boot = spatial.bootstrap(model.fitted, seeds)
         return boot.mse, {"mse_corrected": boot.corrected}
     truth, predicted = independent.bootstrap(
         error, data.basis, model.beta, model.sigma2_u, method, seeds
@@ -484,7 +483,7 @@ def rate_expectation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
     mean, variance = np.broadcast_arrays(np.asarray(mean, float), np.asarray(variance, float))
     spread = np.sqrt(variance)
-    result = np.sin(np.clip(mean, 0, np.pi / 2)) ** 2
+    result = np.array(np.sin(np.clip(mean, 0, np.pi / 2)) ** 2)
     wide = spread > 1e-7 * np.maximum(np.abs(mean), 1e-3)  # a point mass otherwise
     centre, spread = mean[wide], spread[wide]
     ends = np.array([0.0, np.pi / 2])[:, np.newaxis]
@@ -541,7 +540,7 @@ def _result(
     )
     observed = data.observed
     area = data.area[observed]
-    parameters = len(beta) + (2 if model.sar is not None else 1)
+    parameters = len(beta) + (2 if model.fitted is not None else 1)
     return AreaLevelFit(
         method=method,
         transformation=transformation,

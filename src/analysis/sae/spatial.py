@@ -26,9 +26,10 @@ out of the sample.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import blas, lapack
+from scipy.linalg import lapack
 
 METHODS = ("reml", "ml")
 # Where the likelihood rises up to the edge (rho = -1 or 1), the fit stops here.
@@ -49,23 +50,57 @@ class Sar:
     lower: np.ndarray  # (M, M) true below the diagonal
     restricted: bool
 
+    def ratios(self, rho: float) -> np.ndarray:
+        """-d log(1 - rho lambda) / drho for each eigenvalue."""
+        return self.eigenvalues / (1 - rho * self.eigenvalues)
+
 
 @dataclass(frozen=True)
 class State:
     """What one trial value (sigma2_u, rho) gives whatever the sample is."""
 
+    model: Sar
     sigma2_u: float
     rho: float
+    quadratic: np.ndarray  # M(rho)
+    slope: np.ndarray  # dM / drho
     error: np.ndarray  # H: covariance of the prediction errors of v, given beta
     carried: np.ndarray  # Z = H D^-1 X
     covariance: np.ndarray  # of beta
     error_beta: np.ndarray  # C = H + Z Cov(beta) Z': H with beta estimated
-    quadratic: np.ndarray  # M(rho)
-    slope: np.ndarray  # dM / drho
     log_v: float  # log|V|
     log_x: float  # log|X' V^-1 X|
-    gradient: np.ndarray  # of the likelihood in (log sigma2_u, rho), without the sample's part
-    hessian: np.ndarray  # likewise
+    # Derivatives of the likelihood in (log sigma2_u, rho), without the sample's part. With T the
+    # covariance of the errors (beta known: ML; estimated: REML) and Q_k the derivative of Q,
+    # gradient_k = (tr(G Q_k) - tr(T Q_k)) / 2, to which the sample adds -v' Q_k v / 2.
+    gradient: np.ndarray
+    by_scale: np.ndarray  # T Q
+
+    @cached_property
+    def hessian(self) -> np.ndarray:
+        """Second derivatives. The product of two full matrices makes them dear, and a fit does not
+        need them where it ends."""
+        by_rho = self.trusted @ self.slope / self.sigma2_u
+        in_scale, in_rho = np.trace(self.by_scale), np.trace(by_rho)
+        mixed = in_rho - _trace(self.by_scale, by_rho)
+        curve = 2 * _trace(self.trusted, self.model.square) / self.sigma2_u
+        of_g = 2 * (self.model.ratios(self.rho) ** 2).sum().real
+        return 0.5 * np.array(
+            [
+                [_trace(self.by_scale, self.by_scale) - in_scale, mixed],
+                [mixed, _trace(by_rho, by_rho) - curve - of_g],
+            ]
+        )
+
+    @property
+    def trusted(self) -> np.ndarray:
+        """T."""
+        return self.error_beta if self.model.restricted else self.error
+
+    def mse_known(self) -> np.ndarray:
+        """g1 + g2: the mean squared error (M,) if sigma2_u and rho were known, beta estimated."""
+        rest = self.model.design - self.carried
+        return self.error.diagonal() + ((rest @ self.covariance) * rest).sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -77,8 +112,17 @@ class Fit:
     effects: np.ndarray
     residual: np.ndarray
     log_likelihood: float  # restricted if the model is
-    gradient: np.ndarray
-    hessian: np.ndarray
+    gradient: np.ndarray  # in (log sigma2_u, rho)
+    pushed: np.ndarray  # (M, 2) Q_k v
+
+    @property
+    def hessian(self) -> np.ndarray:
+        at, effects = self.state, self.effects
+        # The second derivatives of Q are Q, -Q_rho and 2 W'W / sigma2_u.
+        scale, mixed = -effects @ self.pushed
+        bent = 2 * effects @ (at.model.square @ effects) / at.sigma2_u
+        second = np.array([[scale, mixed], [mixed, bent]])
+        return at.hessian - 0.5 * second + self.pushed.T @ at.error_beta @ self.pushed
 
 
 def sar(design: np.ndarray, error: np.ndarray, weights: np.ndarray, method: str) -> Sar:
@@ -93,16 +137,6 @@ def sar(design: np.ndarray, error: np.ndarray, weights: np.ndarray, method: str)
         lower=np.tri(len(weights), k=-1, dtype=bool),
         restricted=method == "reml",
     )
-
-
-# numpy and scipy have a BLAS each, with threads of their own; on two cores the idle threads of one
-# keep those of the other waiting, and a product of 1 ms takes 20. LAPACK comes from scipy, so the
-# large products do too, and traces leave BLAS alone.
-
-
-def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a @ b of large matrices in C's order, without a copy."""
-    return blas.dgemm(1.0, b.T, a.T).T
 
 
 def _trace(a: np.ndarray, b: np.ndarray) -> float:
@@ -126,85 +160,55 @@ def state(model: Sar, sigma2_u: float, rho: float) -> State:
     error = lapack.dpotri(factor, overwrite_c=True)[0]  # its upper triangle
     error = np.where(model.lower, error.T, error)
 
-    carried = _product(error, model.precision[:, np.newaxis] * model.design)
+    carried = error @ (model.precision[:, np.newaxis] * model.design)
     left = model.precision[:, np.newaxis] * (model.design - carried)  # V^-1 X, and Q Z
     covariance = np.linalg.inv(model.design.T @ left)
     spread = carried @ covariance
-    error_beta = error + _product(spread, carried.T)
-
-    ratios = model.eigenvalues / (1 - rho * model.eigenvalues)
-    log_q = 2 * np.log(np.abs(1 - rho * model.eigenvalues)).sum() - areas * np.log(sigma2_u)
-    log_d = -np.log(model.precision[model.precision > 0]).sum()
-
-    # With T the covariance of the errors (beta known: ML; estimated: REML) and Q_k the derivative
-    # of Q: gradient_k = (tr(G Q_k) - tr(T Q_k)) / 2, less v' Q_k v / 2 of the sample.
-    # T Q comes from H K = I; T Q_rho is the one product of two full matrices.
+    error_beta = error + spread @ carried.T
     trusted = error_beta if model.restricted else error
-    by_scale = -error * model.precision
+    by_scale = -error * model.precision  # H Q = I - H D^-1
     np.fill_diagonal(by_scale, by_scale.diagonal() + 1)
     if model.restricted:
-        by_scale += _product(spread, left.T)
-    by_rho = _product(trusted, slope) / sigma2_u
-    curve = _trace(trusted, model.square) * 2 / sigma2_u
-    in_scale, in_rho = np.trace(by_scale), np.trace(by_rho)
-    gradient = 0.5 * np.array([in_scale - areas, -2 * ratios.sum().real - in_rho])
-    mixed = in_rho - _trace(by_scale, by_rho)
-    hessian = 0.5 * np.array(
-        [
-            [_trace(by_scale, by_scale) - in_scale, mixed],
-            [mixed, _trace(by_rho, by_rho) - curve - 2 * (ratios**2).sum().real],
-        ]
-    )
+        by_scale += spread @ left.T
+
+    ratios = model.ratios(rho)
+    log_q = 2 * np.log(np.abs(1 - rho * model.eigenvalues)).sum() - areas * np.log(sigma2_u)
+    log_d = -np.log(model.precision[model.precision > 0]).sum()
+    in_rho = _trace(trusted, slope) / sigma2_u
     return State(
+        model=model,
         sigma2_u=sigma2_u,
         rho=rho,
+        quadratic=quadratic,
+        slope=slope,
         error=error,
         carried=carried,
         covariance=covariance,
         error_beta=error_beta,
-        quadratic=quadratic,
-        slope=slope,
         log_v=log_d + 2 * half_log_k - log_q,
         log_x=-np.linalg.slogdet(covariance)[1],
-        gradient=gradient,
-        hessian=hessian,
+        gradient=0.5 * np.array([np.trace(by_scale) - areas, -2 * ratios.sum().real - in_rho]),
+        by_scale=by_scale,
     )
 
 
-def fit_at(model: Sar, at: State, y: np.ndarray) -> Fit:
+def fit_at(at: State, y: np.ndarray) -> Fit:
     """Coefficients, effects and likelihood of one sample (M,) at a trial value.
 
-    ``y`` may hold anything (a number) where there is no direct estimate.
+    ``y`` may hold any number where there is no direct estimate.
     """
-    weighted = model.precision * y
-    beta = at.covariance @ ((model.design - at.carried).T @ weighted)
+    model = at.model
+    beta = at.covariance @ ((model.design - at.carried).T @ (model.precision * y))
     residual = y - model.design @ beta
-    effects = _product(at.error, (model.precision * residual)[:, np.newaxis])[:, 0]
-    pulled = model.precision * (residual - effects)  # P y, and Q v
-    quadratic = float(residual @ pulled)
+    effects = at.error @ (model.precision * residual)
+    pulled = model.precision * (residual - effects)  # P y, which is Q v
     observed = np.count_nonzero(model.precision)
-    value = -0.5 * (observed * np.log(2 * np.pi) + at.log_v + quadratic)
+    value = -0.5 * (observed * np.log(2 * np.pi) + at.log_v + residual @ pulled)
     if model.restricted:
         value -= 0.5 * at.log_x
-    sloped = _product(at.slope, effects[:, np.newaxis])[:, 0] / at.sigma2_u
-    bent = 2 * _product(model.square, effects[:, np.newaxis])[:, 0] / at.sigma2_u
-    # dQ/dk v for k = log sigma2_u, rho; the second derivatives of Q are Q, -Q_rho and bent.
-    pushed = np.column_stack([-pulled, sloped])
-    gradient = at.gradient - 0.5 * pushed.T @ effects
-    second = np.array(
-        [
-            [effects @ pulled, -effects @ sloped],
-            [-effects @ sloped, effects @ bent],
-        ]
-    )
-    hessian = at.hessian - 0.5 * second + pushed.T @ _product(at.error_beta, pushed)
-    return Fit(at, beta, effects, residual, value, gradient, hessian)
-
-
-def mse_known(model: Sar, at: State) -> np.ndarray:
-    """g1 + g2: the mean squared error (M,) if sigma2_u and rho were known, beta estimated."""
-    rest = model.design - at.carried
-    return at.error.diagonal() + ((rest @ at.covariance) * rest).sum(axis=1)
+    pushed = np.column_stack([-pulled, at.slope @ effects / at.sigma2_u])
+    gradient = at.gradient - 0.5 * effects @ pushed
+    return Fit(at, beta, effects, residual, float(value), gradient, pushed)
 
 
 def fit(
@@ -242,13 +246,13 @@ def fit(
 
     if start is None:
         trials = [
-            fit_at(model, state(model, scale * factor, rho), y)
+            fit_at(state(model, scale * factor, rho), y)
             for factor in (0.1, 0.4, 1.2)
             for rho in (-0.8, -0.4, 0.0, 0.4, 0.8, 0.95)
         ]
         first = max(trials, key=lambda trial: trial.log_likelihood)
     else:
-        first = fit_at(model, start, y)
+        first = fit_at(start, y)
     floor = np.log(1e-9 * min(scale, first.state.sigma2_u))
     known = {}
 
@@ -257,7 +261,7 @@ def fit(
         if key not in known:
             sigma2_u = np.exp(np.clip(x[0], floor, floor + 60))
             rho = np.tanh(np.clip(x[1], -_Z_BOUND, _Z_BOUND))
-            known[key] = fit_at(model, state(model, sigma2_u, rho), y)
+            known[key] = fit_at(state(model, sigma2_u, rho), y)
         return known[key]
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -268,6 +272,8 @@ def fit(
 
     def hessian(x: np.ndarray) -> np.ndarray:
         here = at(x)
+        if np.linalg.norm(value(x)[1]) < tolerance:
+            return np.eye(2)  # the end: scipy asks, but does not use it
         bend = 1 - here.state.rho**2
         turned = here.hessian * np.outer([1, bend], [1, bend])
         turned[1, 1] -= 2 * here.state.rho * bend * here.gradient[1]
@@ -281,7 +287,7 @@ def fit(
     return at(found.x)
 
 
-def analytic_mse(model: Sar, at: State) -> np.ndarray:
+def analytic_mse(at: State) -> np.ndarray:
     """The estimated mean squared error of the spatial EBLUP (M,), to second order.
 
     g1 + g2 + 2 g3 - g4 of Singh, Shukla and Kundu (2005, eq. 3.8), for ML less the product of the
@@ -294,7 +300,7 @@ def analytic_mse(model: Sar, at: State) -> np.ndarray:
 
     NaN where the corrections leave nothing positive.
     """
-    sigma2_u = at.sigma2_u
+    model, sigma2_u = at.model, at.sigma2_u
     root = np.linalg.inv(np.eye(len(at.error)) - at.rho * model.weights)
     prior = sigma2_u * root @ root.T
     of_q = [-at.quadratic / sigma2_u**2, at.slope / sigma2_u]
@@ -313,7 +319,7 @@ def analytic_mse(model: Sar, at: State) -> np.ndarray:
             bent = (of_q2[k][part] @ at.error * at.error).sum(axis=0)
             g3 += share * (through - inner)
             g4 += share * (through - bent / 2)
-    mse = mse_known(model, at) + 2 * g3 - g4
+    mse = at.mse_known() + 2 * g3 - g4
     if not model.restricted:
         spent = [np.trace(at.covariance @ at.carried.T @ each @ at.carried) for each in of_q]
         bias = 0.5 * inverse @ spent
@@ -329,7 +335,7 @@ class Bootstrap:
     corrected: np.ndarray
 
 
-def bootstrap(model: Sar, base: Fit, seeds: list[np.random.SeedSequence]) -> Bootstrap:
+def bootstrap(base: Fit, seeds: list[np.random.SeedSequence]) -> Bootstrap:
     """Parametric bootstrap of the mean squared error (Molina, Salvati and Pratesi 2009).
 
     Each seed gives a replicate: effects from the fitted autoregression, direct estimates with
@@ -339,7 +345,7 @@ def bootstrap(model: Sar, base: Fit, seeds: list[np.random.SeedSequence]) -> Boo
     replicates plus the mean square of the difference to the predictor with known parameters. The
     corrected one has less noise and may be negative.
     """
-    at = base.state
+    at, model = base.state, base.state.model
     areas = len(model.precision)
     root = np.linalg.inv(np.eye(areas) - at.rho * model.weights) * np.sqrt(at.sigma2_u)
     observed = model.precision > 0
@@ -352,9 +358,9 @@ def bootstrap(model: Sar, base: Fit, seeds: list[np.random.SeedSequence]) -> Boo
         y = truth + noise * draws[1]
         refit = fit(model, y, start=at, tolerance=1e-3)
         estimate = model.design @ refit.beta + refit.effects
-        with_truth = fit_at(model, at, y)  # the predictor that knows sigma2_u and rho
+        with_truth = fit_at(at, y)  # the predictor that knows sigma2_u and rho
         squares += (estimate - truth) ** 2
-        known += mse_known(model, refit.state)
+        known += refit.state.mse_known()
         moved += (estimate - model.design @ with_truth.beta - with_truth.effects) ** 2
     mse, known, moved = squares / len(seeds), known / len(seeds), moved / len(seeds)
-    return Bootstrap(mse, 2 * mse_known(model, at) - known + moved)
+    return Bootstrap(mse, 2 * at.mse_known() - known + moved)
