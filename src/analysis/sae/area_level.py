@@ -5,6 +5,7 @@ area, and what is left between areas. Where an area's direct estimate is precise
 near it, where it is not it moves to the regression.
 """
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ ARCSINE = "arcsine"
 ANALYTIC, BOOTSTRAP, NONE = "analytic", "bootstrap", "none"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AreaLevelFit:
     """A fitted Fay-Herriot model.
 
@@ -165,9 +166,10 @@ class AreaLevelFit:
         ]
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
-    def _repr_html_(self) -> str:
-        import html
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary().partition(chr(10))[0]}>"
 
+    def _repr_html_(self) -> str:
         table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
         return f"<pre>{html.escape(self.summary())}</pre>{table}"
 

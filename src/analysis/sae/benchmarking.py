@@ -16,7 +16,7 @@ METHODS = ("ratio", "raking", "mse")
 ALL = "all"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Benchmark:
     """Estimates before and after benchmarking.
 
@@ -59,6 +59,9 @@ class Benchmark:
         if self.areas["mse"].isna().any():
             lines.append("Note: the MSE was not computed for all areas and is missing after, too.")
         return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary().partition(chr(10))[0]}>"
 
     def _repr_html_(self) -> str:
         table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)

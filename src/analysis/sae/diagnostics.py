@@ -67,7 +67,7 @@ class GradeRule:
         return grades.where(rmse.notna())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
     """What `diagnose` found.
 
@@ -169,6 +169,9 @@ class Diagnosis:
         parts.append(f"Grades: {graded}" + (f", {none} without" if none else ""))
         parts += [f"Finding: {finding}" for finding in self.findings]
         return "\n".join(parts)
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis: {len(self.findings)} findings>"
 
     def _repr_html_(self) -> str:
         table = self.grades.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
