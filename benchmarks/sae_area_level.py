@@ -1,7 +1,7 @@
 """Measure the area level of `analysis.sae` against what the project promises.
 
 Part of ``make bench``. Grapes, the data of R's ``sae`` with which its 45 s were measured, are used
-where ``../shared`` is; elsewhere a lattice of the same size, drawn here, takes their place.
+where ``../shared`` is; elsewhere a lattice of that size, drawn here, takes their place.
 """
 
 import time
@@ -50,7 +50,7 @@ def main() -> None:
         given = (table["grapehect"], table["var"], table[["area", "workdays"]])
         weights, name = pd.read_csv(GRAPES / "grapesprox.csv").to_numpy(), "grapes"
     else:
-        weights, name = lattice(2, 137), "drawn lattice"
+        weights, name = lattice(14, 20), "drawn lattice"
         given = drawn(weights)
     areas = len(weights)
 

@@ -729,3 +729,74 @@ def test_a_negative_analytic_mse_is_missing():
     assert "came out negative and is missing" in fit.summary()
     boot = fay_herriot(direct, variance, np.ones(20), method="ampl", mse="bootstrap")
     assert (boot.areas["mse"] > 0).all()
+
+
+def test_rates_of_areas_without_a_sample():
+    direct, size, x, _ = rates()
+    holes, sizes = direct.copy(), size.astype(float)
+    holes[[4, 9]], sizes[[4, 9]] = np.nan, np.nan
+    fit = fay_herriot(
+        holes,
+        None,
+        x,
+        method="amrl",
+        transformation="arcsine",
+        effective_sample_size=sizes,
+        replicates=100,
+    )
+    gone = fit.areas[fit.areas["synthetic"]]
+    assert list(gone["area"]) == [4, 9] and (gone["shrinkage"] == 0).all()
+    regression = x.loc[[4, 9]].to_numpy() @ fit.coefficients["estimate"].to_numpy()
+    expected = rate_expectation(regression, np.full(2, fit.sigma2_u))
+    assert gone["estimate"].to_numpy() == pytest.approx(expected)
+    assert (gone["mse"] > 0).all()
+
+
+def test_intervals_cover():
+    """95 % limits around 60 x 40 known values; the regression has to be estimated each time."""
+    rng = np.random.default_rng(11)
+    x = np.column_stack([np.ones(40), rng.normal(size=40)])
+    error = np.exp(rng.normal(0, 0.5, 40))
+    inside = {"reml": [], "bootstrap": [], "arcsine": []}
+    size = rng.integers(60, 300, 40)
+    for _ in range(60):
+        truth = x @ [3, 1] + rng.normal(0, 1, 40)
+        y = truth + rng.normal(0, np.sqrt(error))
+        for name, options in (("reml", {}), ("bootstrap", {"mse": "bootstrap"})):
+            areas = fay_herriot(y, error, x, **options).areas
+            inside[name].append(((areas["lower"] <= truth) & (truth <= areas["upper"])).mean())
+        rate = np.sin(np.clip(0.3 + 0.05 * x[:, 1] + rng.normal(0, 0.05, 40), 0, np.pi / 2)) ** 2
+        y = rng.binomial(size, rate) / size
+        areas = fay_herriot(
+            y, None, x, transformation="arcsine", effective_sample_size=size, method="amrl"
+        ).areas
+        inside["arcsine"].append(((areas["lower"] <= rate) & (rate <= areas["upper"])).mean())
+    cover = {name: np.mean(parts) for name, parts in inside.items()}
+    assert all(0.92 < share < 0.98 for share in cover.values()), cover
+
+
+def test_blas_threads_are_put_back():
+    before = [get() for get, _ in threads._controls()]
+    with threads.one_thread():
+        assert all(get() == 1 for get, _ in threads._controls())
+    with pytest.raises(SaeError), threads.one_thread():
+        raise SaeError("in the middle")
+    assert [get() for get, _ in threads._controls()] == before
+
+
+@threads.one_thread()
+def test_rho_at_the_edge(lattice):
+    """A trend over the lattice: the restricted likelihood rises up to rho = 1."""
+    _, _, weights = lattice
+    rng = np.random.default_rng(0)
+    direct = 3 * (np.arange(36) // 6) + rng.normal(0, 0.05, 36)
+    fit = fay_herriot(direct, np.full(36, 0.01), np.ones(36), weights_matrix=weights)
+    assert fit.rho == pytest.approx(spatial.RHO_BOUND)
+    assert "rho is at the edge" in fit.summary()
+    # The replicates begin at the edge, and leave it where their likelihood is higher inside.
+    model = spatial.sar(np.ones((36, 1)), np.full(36, 0.01), weights, "reml")
+    edge = spatial.state(model, fit.sigma2_u, spatial.RHO_BOUND)
+    inner = np.linalg.solve(np.eye(36) - 0.5 * weights, rng.normal(0, 1, 36))
+    moved = spatial.fit(model, inner, start=edge)
+    fresh = spatial.fit(model, inner)
+    assert moved.state.rho == pytest.approx(fresh.state.rho, abs=1e-6) and moved.state.rho < 0.9

@@ -309,3 +309,15 @@ def test_a_unit_level_fit_and_its_wrong_transformation():
     assert (right.grades["grade"] == 1).all()
     wrong = diagnose(unit_level(np.exp(logs - 13), area, x), indicator="p0")
     assert any("residuals are not normal" in finding for finding in wrong.findings)
+
+
+def test_nothing_between_areas():
+    """All estimates are the one mean: no line through them, no effects to test."""
+    rng = np.random.default_rng(4)
+    variance = np.full(30, 2.0)
+    fit = fay_herriot(rng.normal(0, 0.5, 30), variance, np.ones(30))
+    assert fit.sigma2_u == 0
+    diagnosis = diagnose(fit)
+    assert diagnosis.bias_test is None and diagnosis.vif.empty
+    assert diagnosis.normality["n"].tolist() == [30, 0]
+    assert "Grades" in diagnosis.summary() and "Diagnosis" in repr(diagnosis)

@@ -131,7 +131,7 @@ class AreaLevelFit:
                 "sigma2_u is estimated as 0: every estimate is that of the regression alone, and "
                 "the MSE leaves out the variance between areas. method='amrl' keeps it above 0."
             )
-        if abs(self.rho) >= spatial.RHO_BOUND:
+        if abs(self.rho) > spatial.RHO_BOUND - 1e-9:
             told.append(f"rho is at the edge ({self.rho:.3f}): the likelihood rises up to it.")
         if outside := int(self.areas["synthetic"].sum()):
             how = "the regression and the neighbours" if self.spatial else "the regression"
@@ -247,9 +247,9 @@ def fay_herriot(
         ``None``, or ``"arcsine"`` for rates: the model is fitted to arcsin(sqrt(p)), whose sampling
         variance is 1 / (4 n_eff), and the result is the expectation of sin^2 under the predictive
         distribution, not sin^2 of the prediction, which is biased (Hadam, Wuerz and Kreutzmann
-        2020, eq. 5; Sugasawa and Kubokawa 2017). MSE and intervals are by parametric bootstrap:
-        the quantiles of the errors on the transformed scale, back-transformed, so that limits stay
-        between 0 and 1 (Schmid and others 2017, section 3.3).
+        2020, after Sugasawa and Kubokawa 2017; see `rate_expectation`). MSE and intervals are by
+        parametric bootstrap: the quantiles of the errors on the transformed scale,
+        back-transformed, so that limits stay between 0 and 1 (as Schmid and others 2017).
     weights_matrix
         Row-standardised spatial weights (M, M) of the simultaneous autoregression of the area
         effects (Petrucci and Salvati 2006), a row and a column for every area; a row of zeros is an
@@ -279,8 +279,8 @@ def fay_herriot(
 
     Notes
     -----
-    The EBLUP is x'beta + gamma (y - x'beta) with gamma = sigma2_u / (sigma2_u + D) (Rao and Molina
-    2015, 6.1.2). Its MSE: `analysis.sae.independent.analytic_mse`,
+    The EBLUP is x'beta + gamma (y - x'beta) with gamma = sigma2_u / (sigma2_u + D) (Molina and
+    Marhuenda 2015, eq. 7 and 9). Its MSE: `analysis.sae.independent.analytic_mse`,
     `analysis.sae.spatial.analytic_mse`, `analysis.sae.spatial.bootstrap`. An analytic MSE whose
     bias correction leaves nothing positive is missing.
     """

@@ -45,7 +45,7 @@ class Benchmark:
 
     def summary(self) -> str:
         """The factors in plain text. A factor far from 1 is a sign of a wrong model."""
-        far = self.groups.loc[np.log(self.groups["factor"].abs()).abs().idxmax()]
+        far = self.groups.loc[(self.groups["factor"] - 1).abs().fillna(0).idxmax()]
         lines = [
             f"Benchmarking by {self.method} of {len(self.areas)} areas to {len(self.groups)} "
             f"target{'' if len(self.groups) == 1 else 's'}",
@@ -90,9 +90,11 @@ def benchmark(
 
     The MSE after benchmarking is the MSE plus the square of the adjustment. The estimate before is
     the mean given the data, so that for any other estimate made of the data the expected squared
-    error grows by exactly the squared distance to it (You, Rao and Dick 2004, eq. 12, for the
-    posterior MSE; Steorts and Ghosh 2013 for the expectation of the same term). Where the target
-    is known from elsewhere and not from the same survey, this is an upper bound.
+    error grows by exactly the squared distance to it (You, Rao and Dick 2004, Statistics in
+    Transition 6, for the posterior MSE; Steorts and Ghosh 2013, Statistica Sinica 23, for the
+    expectation of the same term; ``bench(mseMethod="model")`` of R's ``hbsae``). Where the target
+    is known from elsewhere and not from the same survey, it brings information of its own, which
+    this leaves out: the result is then on the safe side.
 
     Parameters
     ----------

@@ -234,9 +234,9 @@ def diagnose(
     independent effects an area level model has only one residual per area: both then say the same.)
 
     Leverage and Cook's distance are those of the whitened regression. Marginal and conditional R2:
-    Nakagawa and Schielzeth (2013, eq. 29 and 30); the variance of level 1 in an area level model is
-    the mean sampling variance. Adjusted R2 of an area level model: Lahiri and Suntornchost (2015),
-    for the true values instead of the direct estimates.
+    Nakagawa and Schielzeth (2013, Methods in Ecology and Evolution 4); the variance of level 1 in
+    an area level model is the mean sampling variance. Adjusted R2 of an area level model: Lahiri
+    and Suntornchost (2015, Sankhya B 77), for the true values instead of the direct estimates.
 
     Bias test (Brown, Chambers, Heady and Heasman 2001): the regression of direct on model estimates
     with the F of intercept 0 and slope 1, and W = sum (direct - model)^2 / (D + mse). A model
@@ -342,6 +342,8 @@ def _vif(design: pd.DataFrame) -> pd.DataFrame:
 
     values = design.to_numpy(dtype=float)
     varying = np.ptp(values, axis=0) > 0
+    if values.shape[1] == 1:
+        return pd.DataFrame({"term": design.columns[varying], "vif": 1.0})
     factors = [variance_inflation_factor(values, number) for number in np.flatnonzero(varying)]
     return pd.DataFrame(
         {"term": design.columns[varying], "vif": np.array(factors, dtype="float64")}
@@ -418,6 +420,8 @@ def _bias_test(fit: Any, table: pd.DataFrame, indicator: str) -> pd.Series | Non
         return None
     areas = fit.areas.set_index("area").loc[fit.response.index]
     x, y = areas["estimate"].to_numpy(), areas["direct"].to_numpy()
+    if np.ptp(x) <= 1e-12 * np.abs(x).max():  # one estimate for all: there is no line
+        return None
     variance = (areas["sampling_variance"] + areas["mse"]).to_numpy()
     drawn_y, drawn_x = fit.simulate(REPLICATES)
     line = stats.linregress(x, y)

@@ -6,10 +6,12 @@ array (a bootstrap has hundreds), which share the areas' design and sampling var
 
 References
 ----------
-Fay and Herriot (1979) "Estimates of income for small places"; Rao and Molina (2015) *Small Area
-Estimation*, 2nd ed., chapter 6 (cited as RM); Li and Lahiri (2010) "An adjusted maximum likelihood
-method for solving small area estimation problems"; Datta and Lahiri (2000) "A unified measure of
-uncertainty"; Datta, Rao and Smith (2005) "On measuring the variability of small area estimators".
+Fay and Herriot (1979) "Estimates of income for small places", JASA 74. Prasad and Rao (1990), JASA
+85. Datta and Lahiri (2000) "A unified measure of uncertainty of EBLUPs", Statistica Sinica 10.
+Datta, Rao and Smith (2005) "On measuring the variability of small area estimators", Biometrika 92.
+Li and Lahiri (2010) "An adjusted maximum likelihood method for solving small area estimation
+problems", Journal of Multivariate Analysis 101. The formulas of the first five, in one notation:
+Molina and Marhuenda (2015) *R package sae: Methodology*; its equations are cited as MM.
 """
 
 from dataclasses import dataclass
@@ -36,7 +38,7 @@ class Gls:
 
 
 def gls(y: np.ndarray, error: np.ndarray, design: np.ndarray, sigma2_u: np.ndarray) -> Gls:
-    """Coefficients given the variance (RM 6.1.5). Shapes: (B, m), (m,), (m, p), (B,)."""
+    """Coefficients given the variance (MM 8). Shapes: (B, m), (m,), (m, p), (B,)."""
     weight = 1 / (sigma2_u[:, np.newaxis] + error)
     covariance = np.linalg.inv(_crossed(weight, design))
     beta = np.einsum("bpq,bq->bp", covariance, (weight * y) @ design)
@@ -64,10 +66,10 @@ def estimate_sigma2(
     y, error, design
         Direct estimates (B, m), sampling variances (m,), covariates of full rank (m, p).
     method
-        ``reml``, ``ml``: (restricted) maximum likelihood (RM 6.1.14 and 6.1.16 set to zero).
-        ``moment``: the root of Fay and Herriot's moment equation (RM 6.1.13).
-        ``amrl``, ``ampl``: the restricted or profile likelihood times sigma2_u (Li and Lahiri 2010,
-        eq. 9 and 10), which is never highest at 0.
+        ``reml``, ``ml``: (restricted) maximum likelihood (MM 13 and section 5.3).
+        ``moment``: the root of Fay and Herriot's moment equation (MM 10).
+        ``amrl``, ``ampl``: the restricted or profile likelihood times sigma2_u (Li and Lahiri
+        2010), which is never highest at 0.
 
     Returns
     -------
@@ -169,10 +171,14 @@ def analytic_mse(
         g1 = gamma_d D_d;  g2 = (1 - gamma_d)^2 x_d' Cov(beta) x_d
         g3 = (1 - gamma_d)^2 Var(sigma2_u) / (sigma2_u + D_d)
 
-    (RM 6.2.1 to 6.2.12). REML: bias 0 (Prasad and Rao 1990; Datta and Lahiri 2000). ML: the bias of
-    Datta and Lahiri (2000). Moment: variance and bias of Datta, Rao and Smith (2005). AMRL, AMPL:
-    the bias of Li and Lahiri (2010, theorem 1). Where there is no direct estimate the error of the
-    synthetic estimate, sigma2_u - bias + x_d' Cov(beta) x_d (RM 6.2.14 without its last term).
+    (MM 15, 16, 18). REML: bias 0 (Datta and Lahiri 2000; MM 24). ML: the bias of Datta and Lahiri
+    (2000; MM 22, 23). Moment: variance and bias of Datta, Rao and Smith (2005; MM 19 to 21). AMRL,
+    AMPL: those of REML and ML plus the bias of the adjustment, 2 / (sigma2_u sum (sigma2_u +
+    D)^-2) (Li and Lahiri 2010).
+
+    Where there is no direct estimate it is the error of the synthetic estimate, sigma2_u - bias +
+    x_d' Cov(beta) x_d: the expectation of the estimated variance is sigma2_u + bias. (R's ``emdi``
+    adds the bias for ML and has no such MSE for AMRL and AMPL.)
 
     Parameters
     ----------
@@ -224,7 +230,7 @@ class Prediction:
 def predict(
     fit: Gls, error: np.ndarray, everywhere: np.ndarray, sigma2_u: np.ndarray
 ) -> Prediction:
-    """The EBLUP x'beta + gamma (y - x'beta) (RM 6.1.2), synthetic where there is no estimate.
+    """The EBLUP x'beta + gamma (y - x'beta) (MM 9), synthetic where there is no estimate.
 
     ``error`` (M,) is NaN there; ``everywhere`` (M, p).
     """
@@ -247,8 +253,8 @@ def bootstrap(
 ) -> tuple[np.ndarray, Prediction]:
     """Truth and prediction in replicates drawn from the fitted model, all fitted at once.
 
-    Each seed gives one replicate (Gonzalez-Manteiga and others 2008): effects N(0, sigma2_u) and
-    sampling errors N(0, D) on the fitted regression, and the whole estimation.
+    Each seed gives one replicate (Gonzalez-Manteiga and others 2008, CSDA 52): effects
+    N(0, sigma2_u) and sampling errors N(0, D) on the fitted regression, and the whole estimation.
 
     Returns
     -------

@@ -18,18 +18,18 @@ the likelihood are traces of products with dQ, so that Newton's method converges
 References
 ----------
 Singh, Shukla and Kundu (2005) "Spatio-temporal models in small area estimation", Survey
-Methodology 31; Petrucci and Salvati (2006), JABES 11; Pratesi and Salvati (2008) "Small area
+Methodology 31. Petrucci and Salvati (2006), JABES 11. Pratesi and Salvati (2008) "Small area
 estimation: the EBLUP estimator based on spatially correlated random area effects", Statistical
-Methods and Applications 17; Molina, Salvati and Pratesi (2009) "Bootstrap for estimating the MSE
-of the Spatial EBLUP", Computational Statistics 24; Saei and Chambers (2005) for areas that are
-out of the sample.
+Methods and Applications 17. Molina, Salvati and Pratesi (2009) "Bootstrap for estimating the MSE
+of the Spatial EBLUP", Computational Statistics 24. Saei and Chambers (2005) for areas that are out
+of the sample. In one notation: Molina and Marhuenda (2015) *R package sae: Methodology*, sections
+7 to 9, whose equations are cited as MM (model 25 to 28, predictor 30).
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
 
 METHODS = ("reml", "ml")
 # Where the likelihood rises up to the edge (rho = -1 or 1), the fit stops here.
@@ -146,6 +146,8 @@ def _trace(a: np.ndarray, b: np.ndarray) -> float:
 
 def state(model: Sar, sigma2_u: float, rho: float) -> State:
     """Everything at a trial value that is the same for all samples."""
+    from scipy.linalg import lapack
+
     areas = len(model.precision)
     quadratic = rho**2 * model.square - rho * model.both
     np.fill_diagonal(quadratic, quadratic.diagonal() + 1)
@@ -239,17 +241,19 @@ def fit(
     Returns
     -------
     Fit
-        At the maximum. ``state.rho`` is -0.999 or 0.999 where the likelihood rises to the edge;
-        a ``state.sigma2_u`` far below the sampling variances means that the estimate is 0.
+        At the maximum that is reached; a likelihood of few areas can have another at the edge of
+        rho, which is not looked for. ``state.rho`` is -0.999 or 0.999 where the likelihood rises
+        to the edge; a ``state.sigma2_u`` far below the sampling variances means that the estimate
+        is 0.
     """
     from scipy.optimize import minimize
 
     if start is None:
-        trials = [
+        trials = (
             fit_at(state(model, scale * factor, rho), y)
             for factor in (0.1, 0.4, 1.2)
             for rho in (-0.8, -0.4, 0.0, 0.4, 0.8, 0.95)
-        ]
+        )
         first = max(trials, key=lambda trial: trial.log_likelihood)
     else:
         first = fit_at(start, y)
@@ -262,13 +266,16 @@ def fit(
             sigma2_u = np.exp(np.clip(x[0], floor, floor + 60))
             rho = np.tanh(np.clip(x[1], -_Z_BOUND, _Z_BOUND))
             known[key] = fit_at(state(model, sigma2_u, rho), y)
+            if len(known) > 3:  # each holds several matrices of M x M
+                del known[next(iter(known))]
         return known[key]
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
         here = at(x)
-        bend = 1 - here.state.rho**2
-        inside = np.array([True, abs(x[1]) < _Z_BOUND])
-        return -here.log_likelihood, -here.gradient * [1, bend] * inside
+        slope = here.gradient * [1, 1 - here.state.rho**2]
+        if abs(x[1]) >= _Z_BOUND and slope[1] * x[1] > 0:
+            slope[1] = 0  # rising beyond the edge
+        return -here.log_likelihood, -slope
 
     def hessian(x: np.ndarray) -> np.ndarray:
         here = at(x)
@@ -290,10 +297,10 @@ def fit(
 def analytic_mse(at: State) -> np.ndarray:
     """The estimated mean squared error of the spatial EBLUP (M,), to second order.
 
-    g1 + g2 + 2 g3 - g4 of Singh, Shukla and Kundu (2005, eq. 3.8), for ML less the product of the
-    bias of the estimates and the gradient of g1 (Pratesi and Salvati 2008, eq. 18 to 22), as
-    ``mseSFH`` of the R package sae. In H: g1 = diag H; with L = H D^-1 the weights of the predictor
-    and Q_k, Q_kl the derivatives of Q in (sigma2_u, rho), I the information,
+    g1 + g2 + 2 g3 - g4 of Singh, Shukla and Kundu (2005; MM 39 to 43), for ML less the product of
+    the bias of the estimates and the gradient of g1 (MM section 8.2), with the restricted
+    information, as ``mseSFH`` of the R package sae. Here in H: g1 = diag H, and with Q_k, Q_kl the
+    derivatives of Q in (sigma2_u, rho) and I the information,
 
         g3 = sum_kl I^kl diag(H Q_k (G - H) Q_l H)
         g4 = sum_kl I^kl diag(H (Q_k G Q_l + Q_l G Q_k - Q_kl) H) / 2.
@@ -340,10 +347,10 @@ def bootstrap(base: Fit, seeds: list[np.random.SeedSequence]) -> Bootstrap:
 
     Each seed gives a replicate: effects from the fitted autoregression, direct estimates with
     their sampling errors, and a fit, which begins at the parameters the replicate was drawn with;
-    what does not depend on the sample is computed there once for all of them. ``mse`` is their
-    eq. 16 (the naive estimator), ``corrected`` eq. 20: 2 (g1 + g2) less the mean of g1 + g2 of the
-    replicates plus the mean square of the difference to the predictor with known parameters. The
-    corrected one has less noise and may be negative.
+    what does not depend on the sample is computed there once for all of them. ``mse`` is
+    their naive estimator, ``corrected`` that with its bias corrected (MM section 9): 2 (g1 + g2)
+    less the mean of g1 + g2 of the replicates plus the mean square of the difference to the
+    predictor with known parameters. The corrected one has less noise and may be negative.
     """
     at, model = base.state, base.state.model
     areas = len(model.precision)

@@ -9,20 +9,19 @@ the same for every library; two calls are not worth a dependency.
 import contextlib
 import ctypes
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 
 
 @functools.cache
 def _controls() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
     """Getter and setter of the number of threads, for each OpenBLAS that is loaded."""
-    from numpy._core import _multiarray_umath
-    from scipy.linalg import _fblas
-
     found = []
-    for module, suffix in ((_multiarray_umath, "64_"), (_fblas, "")):
+    modules = (("numpy._core._multiarray_umath", "64_"), ("scipy.linalg._fblas", ""))
+    for module, suffix in modules:
         # Another build (conda, MKL, macOS) has other names: then nothing is changed.
-        with contextlib.suppress(AttributeError, OSError):
-            library = ctypes.CDLL(module.__file__)
+        with contextlib.suppress(ImportError, AttributeError, OSError):
+            library = ctypes.CDLL(importlib.import_module(module).__file__)
             names = (f"scipy_openblas_{verb}_num_threads{suffix}" for verb in ("get", "set"))
             found.append(tuple(getattr(library, name) for name in names))
     return found
