@@ -57,45 +57,68 @@ class Sar:
 
 @dataclass(frozen=True)
 class State:
-    """What one trial value (sigma2_u, rho) gives whatever the sample is."""
+    """What one trial value (sigma2_u, rho) gives whatever the sample is.
+
+    A matrix of all areas that not every trial value needs is made when it is asked for: a new one
+    costs the memory it is written to, about as much as its arithmetic.
+    """
 
     model: Sar
     sigma2_u: float
     rho: float
-    quadratic: np.ndarray  # M(rho)
-    slope: np.ndarray  # dM / drho
     error: np.ndarray  # H: covariance of the prediction errors of v, given beta
     carried: np.ndarray  # Z = H D^-1 X
+    left: np.ndarray  # V^-1 X, which is Q Z
     covariance: np.ndarray  # of beta
-    error_beta: np.ndarray  # C = H + Z Cov(beta) Z': H with beta estimated
     log_v: float  # log|V|
     log_x: float  # log|X' V^-1 X|
-    # Derivatives of the likelihood in (log sigma2_u, rho), without the sample's part. With T the
-    # covariance of the errors (beta known: ML; estimated: REML) and Q_k the derivative of Q,
-    # gradient_k = (tr(G Q_k) - tr(T Q_k)) / 2, to which the sample adds -v' Q_k v / 2.
-    gradient: np.ndarray
-    by_scale: np.ndarray  # T Q
+    # With T the covariance of the errors (beta known: ML; estimated: REML) and Q_k the derivative
+    # of Q, the gradient is (tr(G Q_k) - tr(T Q_k)) / 2, to which the sample adds -v' Q_k v / 2.
+    in_scale: float  # tr(T Q)
+    in_rho: float  # tr(T Q_rho)
+    in_square: float  # tr(T W'W)
+
+    @property
+    def quadratic(self) -> np.ndarray:
+        """M(rho)."""
+        result = self.rho**2 * self.model.square - self.rho * self.model.both
+        np.fill_diagonal(result, result.diagonal() + 1)
+        return result
+
+    @property
+    def slope(self) -> np.ndarray:
+        """dM / drho."""
+        return 2 * self.rho * self.model.square - self.model.both
+
+    @property
+    def error_beta(self) -> np.ndarray:
+        """C = H + Z Cov(beta) Z': H with beta estimated."""
+        return self.error + self.carried @ self.covariance @ self.carried.T
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """Of the likelihood in (log sigma2_u, rho), without the sample's part."""
+        of_scale = self.in_scale - len(self.error)
+        return 0.5 * np.array([of_scale, -self.in_rho - 2 * self.model.ratios(self.rho).sum().real])
 
     @cached_property
     def hessian(self) -> np.ndarray:
-        """Second derivatives. The product of two full matrices makes them dear, and a fit does not
-        need them where it ends."""
-        by_rho = self.trusted @ self.slope / self.sigma2_u
-        in_scale, in_rho = np.trace(self.by_scale), np.trace(by_rho)
-        mixed = in_rho - _trace(self.by_scale, by_rho)
-        curve = 2 * _trace(self.trusted, self.model.square) / self.sigma2_u
+        """Likewise. A fit does not need it where it ends."""
+        trusted = self.error_beta if self.model.restricted else self.error
+        by_rho = trusted @ self.slope / self.sigma2_u
+        by_scale = self.error * -self.model.precision  # H Q = I - H D^-1
+        np.fill_diagonal(by_scale, by_scale.diagonal() + 1)
+        if self.model.restricted:
+            by_scale += self.carried @ self.covariance @ self.left.T
+        mixed = self.in_rho - _trace(by_scale, by_rho)
+        curve = 2 * self.in_square / self.sigma2_u
         of_g = 2 * (self.model.ratios(self.rho) ** 2).sum().real
         return 0.5 * np.array(
             [
-                [_trace(self.by_scale, self.by_scale) - in_scale, mixed],
+                [_trace(by_scale, by_scale) - self.in_scale, mixed],
                 [mixed, _trace(by_rho, by_rho) - curve - of_g],
             ]
         )
-
-    @property
-    def trusted(self) -> np.ndarray:
-        """T."""
-        return self.error_beta if self.model.restricted else self.error
 
     def mse_known(self) -> np.ndarray:
         """g1 + g2: the mean squared error (M,) if sigma2_u and rho were known, beta estimated."""
@@ -122,7 +145,9 @@ class Fit:
         scale, mixed = -effects @ self.pushed
         bent = 2 * effects @ (at.model.square @ effects) / at.sigma2_u
         second = np.array([[scale, mixed], [mixed, bent]])
-        return at.hessian - 0.5 * second + self.pushed.T @ at.error_beta @ self.pushed
+        carried = at.carried.T @ self.pushed
+        through = self.pushed.T @ at.error @ self.pushed + carried.T @ at.covariance @ carried
+        return at.hessian - 0.5 * second + through
 
 
 def sar(design: np.ndarray, error: np.ndarray, weights: np.ndarray, method: str) -> Sar:
@@ -149,48 +174,43 @@ def state(model: Sar, sigma2_u: float, rho: float) -> State:
     from scipy.linalg import lapack
 
     areas = len(model.precision)
-    quadratic = rho**2 * model.square - rho * model.both
-    np.fill_diagonal(quadratic, quadratic.diagonal() + 1)
-    slope = 2 * rho * model.square - model.both
-    precision_matrix = quadratic / sigma2_u
-    np.fill_diagonal(precision_matrix, precision_matrix.diagonal() + model.precision)
+    precision_matrix = (rho**2 / sigma2_u) * model.square
+    precision_matrix -= (rho / sigma2_u) * model.both
+    diagonal = precision_matrix.diagonal() + 1 / sigma2_u + model.precision
+    np.fill_diagonal(precision_matrix, diagonal)
     # The transpose is in Fortran's order, so that LAPACK works on it without a copy.
     factor, info = lapack.dpotrf(precision_matrix.T, overwrite_a=True)
     if info:
         raise np.linalg.LinAlgError("the precision matrix is not positive definite")
     half_log_k = np.log(factor.diagonal()).sum()
     error = lapack.dpotri(factor, overwrite_c=True)[0]  # its upper triangle
-    error = np.where(model.lower, error.T, error)
+    np.copyto(error, error.T, where=model.lower)
 
     carried = error @ (model.precision[:, np.newaxis] * model.design)
-    left = model.precision[:, np.newaxis] * (model.design - carried)  # V^-1 X, and Q Z
+    left = model.precision[:, np.newaxis] * (model.design - carried)
     covariance = np.linalg.inv(model.design.T @ left)
-    spread = carried @ covariance
-    error_beta = error + spread @ carried.T
-    trusted = error_beta if model.restricted else error
-    by_scale = -error * model.precision  # H Q = I - H D^-1
-    np.fill_diagonal(by_scale, by_scale.diagonal() + 1)
+    in_scale = areas - error.diagonal() @ model.precision  # H Q = I - H D^-1
+    in_square, in_both = _trace(error, model.square), _trace(error, model.both)
     if model.restricted:
-        by_scale += spread @ left.T
-
-    ratios = model.ratios(rho)
+        spread = carried @ covariance
+        in_scale += (spread * left).sum()
+        in_square += (spread * (model.square @ carried)).sum()
+        in_both += (spread * (model.both @ carried)).sum()
     log_q = 2 * np.log(np.abs(1 - rho * model.eigenvalues)).sum() - areas * np.log(sigma2_u)
     log_d = -np.log(model.precision[model.precision > 0]).sum()
-    in_rho = _trace(trusted, slope) / sigma2_u
     return State(
         model=model,
         sigma2_u=sigma2_u,
         rho=rho,
-        quadratic=quadratic,
-        slope=slope,
         error=error,
         carried=carried,
+        left=left,
         covariance=covariance,
-        error_beta=error_beta,
         log_v=log_d + 2 * half_log_k - log_q,
         log_x=-np.linalg.slogdet(covariance)[1],
-        gradient=0.5 * np.array([np.trace(by_scale) - areas, -2 * ratios.sum().real - in_rho]),
-        by_scale=by_scale,
+        in_scale=in_scale,
+        in_rho=(2 * rho * in_square - in_both) / sigma2_u,
+        in_square=in_square,
     )
 
 
@@ -208,7 +228,8 @@ def fit_at(at: State, y: np.ndarray) -> Fit:
     value = -0.5 * (observed * np.log(2 * np.pi) + at.log_v + residual @ pulled)
     if model.restricted:
         value -= 0.5 * at.log_x
-    pushed = np.column_stack([-pulled, at.slope @ effects / at.sigma2_u])
+    sloped = 2 * at.rho * (model.square @ effects) - model.both @ effects
+    pushed = np.column_stack([-pulled, sloped / at.sigma2_u])
     gradient = at.gradient - 0.5 * effects @ pushed
     return Fit(at, beta, effects, residual, float(value), gradient, pushed)
 
