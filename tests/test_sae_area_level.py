@@ -734,7 +734,7 @@ def test_a_negative_analytic_mse_is_missing():
 def test_rates_of_areas_without_a_sample():
     direct, size, x, _ = rates()
     holes, sizes = direct.copy(), size.astype(float)
-    holes[[4, 9]], sizes[[4, 9]] = np.nan, np.nan
+    holes[[4, 9]], sizes[[4, 9]] = np.nan, [0, np.nan]
     fit = fay_herriot(
         holes,
         None,

@@ -308,7 +308,7 @@ def fay_herriot(
             "a rate must be a fraction between 0 and 1 for the arcsine (percent divided by 100)",
         )
         y = np.arcsin(np.sqrt(y))
-        error = np.where(data.observed, 1 / (4 * data.effective_sample_size), np.nan)
+        error = 1 / (4 * np.where(data.observed, data.effective_sample_size, np.nan))
     model = _spatial(data, y, error, method) if data.weights is not None else None
     if model is None:
         model = _independent(data, y, error, method)
