@@ -136,12 +136,15 @@ def test_influence_is_what_happens_without_the_area(fit):
     assert row["cooks_distance"] == pytest.approx(expected)
 
 
-def test_r2(shared, fit):
+def test_r2_by_hand(fit):
     r2 = diagnose(fit).r2
     fitted = fit.fitted.var()
     total = fitted + fit.sigma2_u + fit.error_variance.mean()
     assert r2["marginal"] == pytest.approx(fitted / total)
     assert r2["conditional"] == pytest.approx((fitted + fit.sigma2_u) / total)
+
+
+def test_adjusted_r2_as_in_r(shared):
     folder = shared / "reference" / "sae"
     table = pd.read_csv(folder / "eusilcA_combined.csv", index_col="Domain")
     fits = pd.read_csv(folder / "eusilcA_fh_fits.csv").set_index(["model", "param"])["value"]
