@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
@@ -331,7 +332,8 @@ def _pooled(draws: Draws, first: int, stop: int, bar: tqdm) -> np.ndarray:
                 initializer=_attach,
                 initargs=(str(path), pickled, sizes),
             ) as pool:
-                futures = [pool.submit(_own_chunk, *chunk) for chunk in chunks]
+                with _one_thread():
+                    futures = [pool.submit(_own_chunk, *chunk) for chunk in chunks]
                 return np.concatenate(list(_collected(futures, chunks, bar)))
         except BrokenProcessPool:
             raise SaeError(
@@ -339,6 +341,23 @@ def _pooled(draws: Draws, first: int, stop: int, bar: tqdm) -> np.ndarray:
                 "script has no `if __name__ == '__main__':` around what it does. Give another "
                 "executor, such as concurrent.futures.ThreadPoolExecutor(1)"
             ) from None
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes that are started herein have one thread for linear algebra: they are as many as
+    the processors already."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 _attached: Draws | None = None

@@ -22,6 +22,9 @@ CELLS_PER_DEVIATION = 6
 WINDOW, MANY_CELLS = 12.0, 1024
 ROWS, AREAS = 65_536, 512  # of a chunk: what stays in the processor's cache
 PRECISION = 1e-10
+# The size up to which OpenBLAS multiplies in one thread: of a matrix with a vector, and of two
+# matrices. More threads add up in another order, and a result is to be the same on any number.
+SINGLE_THREAD, SINGLE_PRODUCT = 9_000, 250_000
 
 _NODES = np.cos((2 * np.arange(DEGREE + 1) + 1) * np.pi / (2 * DEGREE + 2))
 # Weights of the nodes from the moments of a cell: those that integrate powers 0..DEGREE exactly.
@@ -46,7 +49,12 @@ class Census:
 
     def predictions(self, coefficients: np.ndarray) -> np.ndarray:
         """x' beta of every row, the intercept first among the coefficients."""
-        return self.x @ coefficients[1:] + coefficients[0]
+        eta = np.empty(len(self.x))
+        block = max(1, SINGLE_THREAD // max(1, self.x.shape[1]))
+        for at in range(0, len(eta), block):
+            np.matmul(self.x[at : at + block], coefficients[1:], out=eta[at : at + block])
+        eta += coefficients[0]
+        return eta
 
     def cells(self, eta: np.ndarray, width: float, effects: np.ndarray | None = None) -> "Cells":
         """The rows' predictions ``eta`` (rows,), plus effects of areas (A,), in cells."""
@@ -119,9 +127,13 @@ class Cells:
         """Sums over each area of ``measure(mu + shift, s_d)``, shape (A, measures)."""
         nodes, share = deviations(s)
         table = measure(self.points[:, None] + shift, nodes)  # (P, nodes, measures)
-        by_node = self.weights @ table.reshape(len(self.points), -1)
-        by_node = by_node.reshape(len(self.weights), len(nodes), -1)
-        sums = np.einsum("ad,adk->ak", share, by_node)
+        sums = np.zeros((len(self.weights), table.shape[2]))
+        block = max(2, SINGLE_PRODUCT // max(1, table[:, 0].size))
+        for node in range(len(nodes)):
+            values = np.ascontiguousarray(table[:, node])
+            for at in range(0, len(sums), block):
+                rows = slice(at, at + block)
+                sums[rows] += share[rows, node, None] * (self.weights[rows] @ values)
         if len(self.outlier_mu):
             found = measure(self.outlier_mu + shift, s[self.outlier_area])
             np.add.at(sums, self.outlier_area, found * self.outlier_count[:, None])

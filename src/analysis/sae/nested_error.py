@@ -112,12 +112,13 @@ class Households:
         the likelihood falls from zero on. ``start`` is a ratio near the solution, if known.
         """
         n, p = self.x.shape
-        projected = self.q.T @ y
-        residual = y - self.q @ projected
+        # Not by BLAS, whose sums over many rows depend on its number of threads.
+        projected = np.einsum("ij,i->j", self.q, y)
+        residual = y - np.einsum("ij,j->i", self.q, projected)
         sums = np.column_stack([self.q_sums, np.add.reduceat(residual, self.starts)])
-        moments = (sums, residual @ residual)
+        moments = (sums, np.einsum("i,i->", residual, residual))
         df = n - p if restricted else n
-        if moments[1] <= 1e-20 * (y @ y):
+        if moments[1] <= 1e-20 * np.square(y).sum():
             raise SaeError("the covariates explain welfare exactly: no error is left to model")
 
         def at(ratio: float) -> tuple:
@@ -172,7 +173,7 @@ class Households:
         y_means = np.add.reduceat(self.weights * y, self.starts) / self.weight_sums
         share = shrinkage * self.weight_sums
         a = self.q_cross - self.q_means.T @ (share[:, None] * self.q_means)
-        b = self.weighted_q.T @ y - self.q_means.T @ (share * y_means)
+        b = np.einsum("ij,i->j", self.weighted_q, y) - self.q_means.T @ (share * y_means)
         beta = np.linalg.solve(a, b)
         return beta, y_means - self.q_means @ beta, shrinkage
 
