@@ -695,9 +695,11 @@ def _census(
             for name in coding.covariates:
                 codes, values = pd.factorize(data[name])
                 key = pd.factorize(key * len(values) + codes)[0].astype("int64")
-            _, first, counts = np.unique(key, return_index=True, return_counts=True)
+            key, patterns = pd.factorize(key)
+            first = np.empty(len(patterns), dtype="intp")
+            first[key[::-1]] = np.arange(len(key))[::-1]
             order = first[np.argsort(positions[first], kind="stable")]
-            counts = counts[key[order]].astype("float64")
+            counts = np.bincount(key)[key[order]].astype("float64")
             sizes = np.bincount(positions, minlength=n_areas)
             x = coding.matrix(data, "census", order)
             return Census(x, positions[order], counts, sizes)
