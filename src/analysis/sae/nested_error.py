@@ -277,6 +277,13 @@ def minimum(f, low: float, high: float, start: float | None = None) -> float:
         points = [points[1], points[2], (x, f(x))]
     (a, fa), (b, fb), (c, fc) = points
     tolerance = 1e-7 * width
+    # At a bound that is the lowest: close in on it.
+    while fa < fb and b - a > tolerance:
+        c, fc, b = b, fb, a + 0.1 * (b - a)
+        fb = f(b)
+    while fc < fb and c - b > tolerance:
+        a, fa, b = b, fb, c - 0.1 * (c - b)
+        fb = f(b)
     last = np.inf
     for _ in range(60):
         # The parabola through the three points; the golden section where it is no help.
@@ -287,7 +294,6 @@ def minimum(f, low: float, high: float, start: float | None = None) -> float:
             x = b + 0.381966 * ((c - b) if c - b > b - a else (a - b))
         last = abs(x - b)
         if last < tolerance:
-            # A step to the other side makes sure that the bottom is within the tolerance.
             return float(x)
         fx = f(x)
         if fx < fb:

@@ -9,6 +9,8 @@ KINDS = (NONE, LOG, LOG_SHIFT, BOX_COX)
 # With a negative Box-Cox parameter the transformed scale ends at a bound, at which welfare is
 # infinite. A prediction is followed up to this part of its distance to the bound.
 REACH = 0.9
+# Logarithms of welfare end here, so that a wild prediction is a silly number and not an infinity.
+HIGHEST_LOG = 300.0
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,10 @@ class Transformation:
         if self.kind == NONE:
             return np.asarray(value, dtype="float64")
         if self.kind != BOX_COX or self.parameter == 0:
-            return np.exp(value) - self.offset
+            return np.exp(np.minimum(value, HIGHEST_LOG)) - self.offset
         with np.errstate(divide="ignore"):
             logs = np.log1p(np.maximum(self.parameter * np.asarray(value), -1.0))
-        return np.exp(logs / self.parameter) - self.offset
+        return np.exp(np.minimum(logs / self.parameter, HIGHEST_LOG)) - self.offset
 
     def within(self, value: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         """Draws on the transformed scale, held below the bound of a negative lambda.
