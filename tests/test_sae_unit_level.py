@@ -1,6 +1,8 @@
 """The nested error model and empirical best prediction, against R, Monte Carlo and themselves."""
 
 import functools
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -604,6 +606,50 @@ def test_the_bootstrap_is_the_one_that_draws_every_household(kind):
     assert np.abs(np.log(ratio).mean(axis=0)).max() < 0.08
     ratio_of_sums = result.mse[["p0", "p1"]].sum().to_numpy() / naive.sum(axis=0)
     assert np.abs(ratio_of_sums - 1).max() < 0.08
+
+
+def test_the_bootstrap_of_known_households_is_the_one_that_draws_them():
+    setting = simulation.Setting(areas=15, unsampled=0, census=16, sample=8)
+    census, rows = setting.census_table(), setting.sampled()
+    given = {
+        "welfare": simulation.WELFARE,
+        "covariates": simulation.COVARIATES,
+        "area": simulation.AREA,
+        "line": setting.line,
+        "transformation": "log",
+        "predictor": "eb",
+    }
+    rng = np.random.default_rng(3)
+    sample = census.iloc[rows].assign(welfare=setting.welfare(census, rng)[rows])
+    result = empirical_best(sample, census, replicates=400, **given)
+    total = 0
+    for _ in range(200):
+        u = np.sqrt(result.sigma2_u) * rng.standard_normal(15)
+        x = np.column_stack([np.ones(len(census)), census["schooling"], census["urban"] == "yes"])
+        logs = x.astype(float) @ result.coefficients.to_numpy() + np.repeat(u, setting.census)
+        welfare = np.exp(logs + np.sqrt(result.sigma2_e) * rng.standard_normal(len(census)))
+        gap = pd.Series(np.maximum(1 - welfare / setting.line, 0)).groupby(census["area"]).mean()
+        drawn = empirical_best(sample.assign(welfare=welfare[rows]), census, **given)
+        total = total + (drawn.areas["p1"].to_numpy() - gap.to_numpy()) ** 2
+    assert result.mse["p1"].sum() == pytest.approx(total.sum() / 200, rel=0.1)
+    unlinked = empirical_best(sample, census, replicates=100, **{**given, "predictor": "census-eb"})
+    assert (unlinked.mse["p1"] > 1.3 * result.mse["p1"]).mean() > 0.8
+
+
+def test_a_script_needs_no_guard_and_shows_no_worker(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pandas as pd\n"
+        "from analysis.sae import bootstrap, empirical_best\n"
+        "bootstrap.SERIAL_SECONDS, bootstrap._processors = 0, lambda: 2\n"
+        f"sample = pd.read_csv({str(REFERENCE / 'unit_sample.csv')!r})\n"
+        f"census = pd.read_csv({str(REFERENCE / 'unit_census.csv')!r})\n"
+        f"result = empirical_best(sample, census, replicates=6, **{OWN!r})\n"
+        "print(result.mse['p0'].sum(), __file__)\n"
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    here = empirical_best(own("sample"), own("census"), replicates=6, **OWN)
+    assert run.stdout == f"{here.mse['p0'].sum()} {script}\n" and run.stderr == ""
 
 
 def test_replicates_depend_on_the_seed_and_nothing_else(monkeypatch):

@@ -109,8 +109,8 @@ class Survey:
     """A sample's design beside a census: what turns a sample's welfare into estimates by area.
 
     ``home`` (D,) is the position in the census of each area of the sample, -1 where it has none.
-    ``extra`` names indicators that are simulated, by ``draws`` draws. ``known`` says that the
-    sample's households are among the census', which then holds them with a count of -1.
+    ``extra`` names indicators that are simulated, by ``draws`` draws. Where the sample's households
+    are known to be among the census', that holds them with a count of -1.
     """
 
     households: Households
@@ -121,7 +121,6 @@ class Survey:
     parameter: float | None = None
     extra: tuple[str, ...] = ()
     draws: int = 0
-    known: bool = False
 
     def fit(
         self, welfare: np.ndarray, near: tuple[float, float] | None = None
@@ -172,6 +171,9 @@ class ParametricBootstrap:
     the drawn population's indicators. The population's households enter by their exact conditional
     mean and variance given the effects (`Truth`): (estimate - E[truth | u])^2 + var(truth | u) has
     the same expectation as (estimate - truth)^2, with less noise, for areas of any size.
+
+    R's ``emdi`` 2.2 gives the households of areas that were not sampled errors of variance
+    sigma2_e + sigma2_u, besides the effect of their area; here they are as the model has them.
     """
 
     survey: Survey
@@ -332,27 +334,37 @@ def _pooled(draws: Draws, first: int, stop: int, bar: tqdm) -> np.ndarray:
                 initializer=_attach,
                 initargs=(str(path), pickled, sizes),
             ) as pool:
-                with _one_thread():
+                with _fresh_workers():
                     futures = [pool.submit(_own_chunk, *chunk) for chunk in chunks]
                 return np.concatenate(list(_collected(futures, chunks, bar)))
         except BrokenProcessPool:
             raise SaeError(
-                "a worker process of the bootstrap died: either memory ran out, or the calling "
-                "script has no `if __name__ == '__main__':` around what it does. Give another "
-                "executor, such as concurrent.futures.ThreadPoolExecutor(1)"
+                "a worker process of the bootstrap died, most likely for want of memory: give an "
+                "executor with fewer workers, such as concurrent.futures.ThreadPoolExecutor(1)"
             ) from None
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Processes that are started herein have one thread for linear algebra: they are as many as
-    the processors already."""
+def _fresh_workers() -> Iterator[None]:
+    """How processes are that are started herein.
+
+    They have one thread for linear algebra, being as many as the processors already. And they do
+    not import the calling script, of which they need nothing: one without
+    ``if __name__ == "__main__"`` would run again in each of them.
+    """
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
+    main = sys.modules["__main__"]
+    script = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     os.environ.update(dict.fromkeys(names, "1"))
+    for name in script:
+        delattr(main, name)
+    main.__spec__ = None
     try:
         yield
     finally:
+        del main.__spec__
+        vars(main).update(script)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -90,8 +90,6 @@ class Coding:
     @classmethod
     def of(cls, data: pd.DataFrame, covariates: Sequence[str]) -> "Coding":
         """Learn the categories from data without missing values."""
-        if isinstance(covariates, str):
-            raise SaeError(f"covariates is a list of column names: write [{covariates!r}]")
         doubled = [c for c in dict.fromkeys(covariates) if list(covariates).count(c) > 1]
         if doubled:
             raise SaeError(f"covariates names {', '.join(map(str, doubled))} more than once")
@@ -140,9 +138,11 @@ class Coding:
                 at += 1
                 continue
             categories = self.categories[name]
-            codes = pd.Index(categories).get_indexer(column.to_numpy())
-            if (codes < 0).any():
-                unseen = list(dict.fromkeys(column.to_numpy()[codes < 0]))
+            found, values = pd.factorize(column)
+            known = pd.Index(list(categories)).get_indexer(pd.Index(list(values)))
+            codes = known[found]
+            if (known < 0).any():
+                unseen = [value for value, code in zip(values, known, strict=True) if code < 0]
                 shown = ", ".join(repr(str(c)) for c in unseen[:5]) + (
                     f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
                 )

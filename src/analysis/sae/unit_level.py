@@ -411,7 +411,7 @@ def empirical_best(
         table = _rest(table, prepared, task.home, task.names)
     survey = bootstrap.Survey(
         prepared.households, table, task.home, task.kind, task.line, transformation_parameter,
-        indicators, draws, known,
+        indicators, draws,
     )  # fmt: skip
     estimate, h = survey.fit(prepared.y)
     sums = survey.estimate(estimate, h, (seed, 0, 0))
