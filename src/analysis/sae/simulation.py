@@ -23,9 +23,9 @@ class Setting:
     deviations of effects and errors of log welfare; the poverty line.
     """
 
-    areas: int = 40
-    unsampled: int = 2
-    census: int = 150
+    areas: int = 60
+    unsampled: int = 3
+    census: int = 120
     sample: int = 8
     sigma_u: float = 0.2
     sigma_e: float = 0.4
@@ -45,14 +45,18 @@ class Setting:
         )
 
     def welfare(self, census: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-        """Welfare of every household in one population."""
+        """Welfare in one population, shape (2, households): two households of each covariates.
+
+        Those of the first row are the census'. The second has others of the same areas, whom a
+        survey may meet that is not linked to the census.
+        """
         effect = rng.normal(0, self.sigma_u, self.areas)
         logs = 13.6 + 0.25 * census["schooling"] + 0.15 * (census["urban"] == "yes")
-        logs = logs + np.repeat(effect, self.census) + rng.normal(0, self.sigma_e, len(census))
-        return np.exp(logs.to_numpy())
+        logs = logs.to_numpy() + np.repeat(effect, self.census)
+        return np.exp(logs + rng.normal(0, self.sigma_e, (2, len(census))))
 
     def sampled(self) -> np.ndarray:
-        """Rows of the census in the sample: the first ones of each area, the same in every run."""
+        """Rows whose covariates the sample has: the first of each area, the same in every run."""
         sizes = np.random.default_rng(21).integers(
             self.sample // 2, self.sample + self.sample // 2 + 1, self.areas
         )
@@ -67,6 +71,7 @@ def study(
     replicates: int,
     seed: int = 0,
     transformation: str = "log",
+    predictor: str = "census-eb",
     coverage: float = 0.95,
 ) -> pd.DataFrame:
     """Populations drawn again and again, and in each the estimates of P0 beside the truth.
@@ -83,6 +88,9 @@ def study(
         Run r draws from (seed, r).
     transformation
         What is fitted; the truth is ``log``.
+    predictor
+        As in `empirical_best`: under ``eb`` the sample is a part of the census, under
+        ``census-eb`` it has other households.
     coverage
         Of the normal interval, estimate -+ quantile times RMSE.
 
@@ -98,8 +106,9 @@ def study(
     for run in range(runs):
         rng = np.random.default_rng(np.random.SeedSequence((seed, run)))
         welfare = setting.welfare(census, rng)
-        poor = pd.Series(welfare < setting.line).groupby(census[AREA]).mean()
-        sample = census.iloc[rows].assign(**{WELFARE: welfare[rows]})
+        poor = pd.Series(welfare[0] < setting.line).groupby(census[AREA]).mean()
+        met = welfare[0 if predictor == "eb" else 1, rows]
+        sample = census.iloc[rows].assign(**{WELFARE: met})
         result = empirical_best(
             sample,
             census,
@@ -108,6 +117,7 @@ def study(
             area=AREA,
             line=setting.line,
             transformation=transformation,
+            predictor=predictor,
             replicates=replicates,
             seed=int(rng.integers(2**31)),
         )
@@ -164,6 +174,9 @@ def verdict(study: pd.DataFrame) -> pd.Series:
     ``coverage`` of the intervals; ``relative_bias`` of the bootstrap MSE (sums over areas), with
     ``relative_bias_se`` from the spread between runs; ``better_than_direct``, the share of sampled
     areas where the estimate's MSE is below the direct estimator's.
+
+    A bootstrap with estimated variances is expected to be somewhat low, by a term of the order of
+    one over the number of areas (Hall and Maiti 2006, section 2.4); some 2 % with 57 areas.
     """
     areas = by_area(study)
     squared = (study["estimate"] - study["truth"]) ** 2

@@ -48,7 +48,7 @@ class NestedError:
         By row of the sample: transformed welfare.
     design
         The design matrix, rows of the sample by coefficient.
-    areas
+    area_codes
         The area of each row of the sample.
     baselines
         The category of each categorical covariate that has no dummy.
@@ -71,7 +71,7 @@ class NestedError:
     fitted: pd.Series = field(repr=False)
     response_values: pd.Series = field(repr=False)
     design: pd.DataFrame = field(repr=False)
-    areas: pd.Series = field(repr=False)
+    area_codes: pd.Series = field(repr=False)
     baselines: dict[str, object]
     log_likelihood: float
     transformation: str
@@ -569,7 +569,7 @@ class _Sample:
             fitted=pd.Series(marginal[back], self.index, name="fitted"),
             response_values=pd.Series(transformed[back], self.index, name=self.response),
             design=pd.DataFrame(households.x[back], self.index, names),
-            areas=pd.Series(self.names[households.area[back]], self.index, name=self.area),
+            area_codes=pd.Series(self.names[households.area[back]], self.index, name=self.area),
             baselines={name: c[0] for name, c in self.coding.categories.items()},
             log_likelihood=float(households.log_likelihood(estimate, method == "reml")),
             transformation=h.kind,
