@@ -107,6 +107,13 @@ def test_standard_errors_are_those_of_generalised_least_squares():
     v = fit.sigma2_e * np.eye(len(x)) + fit.sigma2_u * (area[:, None] == area)
     covariance = np.linalg.inv(x.T @ np.linalg.solve(v, x))
     np.testing.assert_allclose(fit.standard_errors, np.sqrt(np.diagonal(covariance)), rtol=1e-9)
+    # The whitened rows are an ordinary regression with the same coefficients.
+    white = fit.whitened_design
+    np.testing.assert_allclose(np.linalg.inv(white.T @ white), covariance, rtol=1e-9)
+    residual = (sample["y"] - fit.fitted).to_numpy()
+    distance = residual @ np.linalg.solve(v, residual)
+    assert (fit.whitened_residuals**2).sum() == pytest.approx(distance)
+    np.testing.assert_allclose(white.T @ fit.whitened_residuals, 0, atol=1e-8)
 
 
 def test_nested_error_with_categories_of_any_kind():

@@ -78,6 +78,25 @@ class NestedError:
     transformation_parameter: float
     shift: float
 
+    @property
+    def whitened_design(self) -> pd.DataFrame:
+        """V^-1/2 X, rows as in ``design`` (Fuller and Battese 1973): with its columns in place of
+        x, and `whitened_residuals` in place of errors, the model is an ordinary regression."""
+        return self._whitened(self.design)
+
+    @property
+    def whitened_residuals(self) -> pd.Series:
+        """V^-1/2 (h(y) - x' beta), by row of the sample: N(0, 1) and independent by the model."""
+        marginal = (self.response_values - self.fitted).rename("whitened_residual")
+        return self._whitened(marginal.to_frame())["whitened_residual"]
+
+    def _whitened(self, rows: pd.DataFrame) -> pd.DataFrame:
+        # Off every value a part of its area's mean, so that what is left is not correlated.
+        by_area = rows.groupby(self.area_codes.to_numpy())
+        size = by_area.transform("size").to_numpy()[:, None]
+        part = 1 - np.sqrt(self.sigma2_e / (self.sigma2_e + size * self.sigma2_u))
+        return (rows - part * by_area.transform("mean")) / np.sqrt(self.sigma2_e)
+
     def _headline(self) -> list[str]:
         h = self.transformation
         if not np.isnan(self.transformation_parameter):
@@ -189,6 +208,16 @@ class EmpiricalBest:
     def design(self) -> pd.DataFrame:
         """The design matrix of the sample."""
         return self.fit.design
+
+    @property
+    def whitened_design(self) -> pd.DataFrame:
+        """`NestedError.whitened_design` of the fit."""
+        return self.fit.whitened_design
+
+    @property
+    def whitened_residuals(self) -> pd.Series:
+        """`NestedError.whitened_residuals` of the fit."""
+        return self.fit.whitened_residuals
 
     @property
     def rmse(self) -> pd.DataFrame:
