@@ -760,6 +760,7 @@ def test_results_are_readable():
     text = result.summary()
     assert "46 areas (area): 41 sampled, 5 synthetic" in text and "2 replicates, seed 4" in text
     assert "<table" in result._repr_html_()
+    assert text.startswith(repr(result)) and "REML" in repr(fit)
     assert result.residuals.index.equals(own("sample").index)
     assert result.design.shape == (272, 3)
     with pytest.raises(AttributeError):

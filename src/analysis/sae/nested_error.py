@@ -267,7 +267,7 @@ def minimum(f, low: float, high: float, start: float | None = None) -> float:
     else:
         step = width / 30
         middle = float(np.clip(start, low + step, high - step))
-        points = [(x, f(x)) for x in (middle - step, middle, middle + step)]
+        points = [(x, f(x)) for x in (max(low, middle - step), middle, min(high, middle + step))]
     # Walk downhill until the middle is the lowest or a bound is met.
     while points[0][1] < points[1][1] and points[0][0] > low:
         x = max(low, points[0][0] - 2 * (points[1][0] - points[0][0]))

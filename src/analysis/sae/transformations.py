@@ -71,10 +71,15 @@ class Transformation:
         return np.minimum(value, prediction + REACH * (self.bound - prediction))
 
 
+def _margin(welfare: np.ndarray) -> float:
+    """How far above zero the smallest value is lifted: 1, or what large values leave of it."""
+    return max(1.0, 1e-10 * np.ptp(welfare))
+
+
 def shift_of(kind: str, welfare: np.ndarray) -> float:
     """The shift before Box-Cox: 1 - min where the smallest welfare is not above zero, else 0."""
     lowest = welfare.min()
-    return 1.0 - lowest if kind == BOX_COX and lowest <= 0 else 0.0
+    return float(_margin(welfare) - lowest) if kind == BOX_COX and lowest <= 0 else 0.0
 
 
 def interval(kind: str, welfare: np.ndarray) -> tuple[float, float]:
@@ -86,7 +91,7 @@ def interval(kind: str, welfare: np.ndarray) -> tuple[float, float]:
     if kind == BOX_COX:
         return -1.0, 2.0
     lowest, highest = welfare.min(), welfare.max()
-    lower = 1.0 - lowest if lowest <= 0 else 0.0
+    lower = _margin(welfare) - lowest if lowest <= 0 else 0.0
     return lower, max((highest - lowest) / 2, lower + 1.0)
 
 

@@ -9,12 +9,12 @@ import html
 import numbers
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.sae import bootstrap, design, simulated
+from analysis.sae import bootstrap, design, distribution
 from analysis.sae.census import Census
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import MEASURES
@@ -27,7 +27,7 @@ PREDICTORS = ("census-eb", "eb")
 DISTINCT_SHARE, LOOK_AT, PAYS_FROM = 0.05, 20_000, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class NestedError:
     """A fitted nested error model.
 
@@ -67,11 +67,11 @@ class NestedError:
     standard_errors: pd.Series
     effects: pd.Series
     shrinkage: pd.Series
-    residuals: pd.Series = field(repr=False)
-    fitted: pd.Series = field(repr=False)
-    response_values: pd.Series = field(repr=False)
-    design: pd.DataFrame = field(repr=False)
-    area_codes: pd.Series = field(repr=False)
+    residuals: pd.Series
+    fitted: pd.Series
+    response_values: pd.Series
+    design: pd.DataFrame
+    area_codes: pd.Series
     baselines: dict[str, object]
     log_likelihood: float
     transformation: str
@@ -125,6 +125,9 @@ class NestedError:
             }
         )
 
+    def __repr__(self) -> str:
+        return "\n".join(self._headline())
+
     def summary(self) -> str:
         """The fit in words, and its coefficients."""
         return "\n".join(
@@ -135,7 +138,7 @@ class NestedError:
         return _html(self._headline(), self._table())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EmpiricalBest:
     """Estimates by area, and what is needed to judge them.
 
@@ -248,6 +251,9 @@ class EmpiricalBest:
                 f"In the sample only, without an estimate: {', '.join(map(str, self.sample_only))}"
             )
         return lines
+
+    def __repr__(self) -> str:
+        return "\n".join(self._headline())
 
     def summary(self) -> str:
         """The estimates in words, their spread over areas, and the fit."""
@@ -426,7 +432,7 @@ def empirical_best(
     if predictor not in PREDICTORS:
         raise SaeError(f"predictor {predictor!r} is unknown: there are {', '.join(PREDICTORS)}")
     indicators = (indicators,) if isinstance(indicators, str) else tuple(indicators)
-    simulated.check(indicators)
+    distribution.check(indicators)
     _check_whole("draws", draws, 1)
     known = predictor == "eb"
     if indicators and known:

@@ -58,7 +58,8 @@ def simulate(
 
 
 def gini(y: np.ndarray) -> np.ndarray:
-    """Gini index of each row of sorted values, shape (rows, n) to (rows,)."""
+    """Gini index of each row of sorted values (rows, n); 0 where nobody has anything."""
     n = y.shape[1]
     rank = 2 * np.arange(1, n + 1) - n - 1
-    return (y @ rank) / (n * y.sum(axis=1))
+    total = n * y.sum(axis=1)
+    return np.divide(y @ rank, total, out=np.zeros(len(y)), where=total != 0)
