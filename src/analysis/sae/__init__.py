@@ -8,7 +8,8 @@ from analysis.sae.area_level import AreaLevelFit, fay_herriot
 from analysis.sae.benchmarking import Benchmark, benchmark
 from analysis.sae.diagnostics import Diagnosis, GradeRule, diagnose
 from analysis.sae.inputs import SaeError
-from analysis.sae.unit_level import EmpiricalBest, NestedError, ell, empirical_best, nested_error
+from analysis.sae.unit_fits import EmpiricalBest, NestedError
+from analysis.sae.unit_level import ell, empirical_best, nested_error
 
 __all__ = [
     "AreaLevelFit",

@@ -23,10 +23,10 @@ import numpy as np
 from tqdm import tqdm
 
 from analysis.sae.census import Census, chebyshev, expected
+from analysis.sae.distribution import simulate
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import Expected
 from analysis.sae.nested_error import Estimate, Households, fit_transformed
-from analysis.sae.distribution import simulate
 from analysis.sae.transformations import Transformation
 
 # Effects of areas are followed this many standard deviations to both sides: 3e-12 are beyond.
@@ -165,7 +165,7 @@ class Survey:
 class ParametricBootstrap:
     """Squared errors of the estimates in populations drawn from the fitted model.
 
-    González-Manteiga et al. (2008, section 4), Molina and Rao (2010, section 4): effects and
+    González-Manteiga et al. (2008), Molina and Rao (2010, p. 376): effects and
     errors are drawn from the fit, the sample's welfare follows at its own covariates, everything
     is fitted again, the transformation's parameter included, and the estimates are compared with
     the drawn population's indicators. The population's households enter by their exact conditional

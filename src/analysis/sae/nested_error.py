@@ -1,7 +1,7 @@
 """The nested error model: a household's (transformed) welfare, with an effect of its area.
 
 y_di = x_di' beta + u_d + e_di, u_d ~ N(0, sigma2_u), e_di ~ N(0, sigma2_e), independent (Battese,
-Harter and Fuller 1988, eq. 2.1). Everything that the likelihood needs are sums by area, taken once.
+Harter and Fuller 1988). Everything that the likelihood needs are sums by area, taken once.
 """
 
 from dataclasses import dataclass
@@ -168,7 +168,7 @@ class Households:
         return Estimate(ratio, sigma2_e, coefficients, shrinkage * means, shrinkage, value)
 
     def _weighted(self, y: np.ndarray, ratio: float) -> tuple:
-        """Coefficients by the survey-weighted equations of You and Rao (2002, eq. 2.8)."""
+        """Coefficients by the survey-weighted equations of You and Rao (2002)."""
         shrinkage = ratio / (ratio + self.squares)
         y_means = np.add.reduceat(self.weights * y, self.starts) / self.weight_sums
         share = shrinkage * self.weight_sums

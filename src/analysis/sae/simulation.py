@@ -176,7 +176,7 @@ def verdict(study: pd.DataFrame) -> pd.Series:
     areas where the estimate's MSE is below the direct estimator's.
 
     A bootstrap with estimated variances is expected to be somewhat low, by a term of the order of
-    one over the number of areas (Hall and Maiti 2006, section 2.4); some 2 % with 57 areas.
+    one over the number of areas (Hall and Maiti 2006); some 2 % with 57 areas.
     """
     areas = by_area(study)
     squared = (study["estimate"] - study["truth"]) ** 2

@@ -6,6 +6,7 @@ import numpy as np
 
 NONE, LOG, LOG_SHIFT, BOX_COX = "none", "log", "log-shift", "box-cox"
 KINDS = (NONE, LOG, LOG_SHIFT, BOX_COX)
+LAMBDA = (-1.0, 2.0)  # where the parameter of Box-Cox is looked for
 # With a negative Box-Cox parameter the transformed scale ends at a bound, at which welfare is
 # infinite. A prediction is followed up to this part of its distance to the bound.
 REACH = 0.9
@@ -89,7 +90,7 @@ def interval(kind: str, welfare: np.ndarray) -> tuple[float, float]:
     smallest value 1) and half the range of welfare.
     """
     if kind == BOX_COX:
-        return -1.0, 2.0
+        return LAMBDA
     lowest, highest = welfare.min(), welfare.max()
     lower = _margin(welfare) - lowest if lowest <= 0 else 0.0
     return lower, max((highest - lowest) / 2, lower + 1.0)
@@ -99,7 +100,7 @@ def scaled(kind: str, logs: np.ndarray, parameter: float, welfare: np.ndarray) -
     """Transformed welfare divided by its Jacobian's geometric mean, up to a constant.
 
     With it the likelihood needs no Jacobian, and values under different parameters compare
-    (Box and Cox 1964, eq. 9; Rojas-Perilla et al. 2020, section 3). ``logs`` are those of welfare
+    (Box and Cox 1964; Rojas-Perilla et al. 2020). ``logs`` are those of welfare
     plus the shift of Box-Cox; log-shift takes ``welfare``.
     """
     if kind == BOX_COX:
