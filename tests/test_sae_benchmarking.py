@@ -1,16 +1,15 @@
 """Benchmarking against R's `emdi`, and against what each method promises."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis import paths
 from analysis.sae import SaeError, benchmark, fay_herriot
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = paths.RAW / "reference"
 
 
 @pytest.fixture(scope="module")

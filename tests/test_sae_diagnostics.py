@@ -1,7 +1,6 @@
 """Diagnostics against R's `emdi`, statsmodels and by hand; and that they catch what is wrong."""
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,9 +9,10 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
+from analysis import paths
 from analysis.sae import GradeRule, SaeError, diagnose, fay_herriot
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = paths.RAW / "reference"
 
 
 def model(count=120, sigma2=0.5, seed=3, effects=None, slope=1.0):
@@ -34,7 +34,7 @@ def fit():
 @pytest.fixture(scope="module")
 def lattice():
     table = pd.read_csv(REFERENCE / "spatial.csv", index_col="area")
-    weights = pd.read_csv(REFERENCE / "spatial_weights.csv", header=None).to_numpy()
+    weights = pd.read_csv(REFERENCE / "spatial_weights.csv").to_numpy()
     covariates = table[["x"]].assign(one=1.0)
     return fay_herriot(
         table["direct"], table["sampling_variance"], covariates, weights_matrix=weights

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,16 +14,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize
 
-from analysis.sae import SaeError, bootstrap, ell, empirical_best, nested_error, simulation
+from analysis import paths
+from analysis.sae import (
+    SaeError,
+    bootstrap,
+    ell,
+    empirical_best,
+    nested_error,
+    simulation,
+    validation,
+)
 from analysis.sae.bootstrap import Conditional, Truth
 from analysis.sae.census import Census, deviations, expected
 from analysis.sae.measures import Expected
 from analysis.sae.nested_error import Households, fit_transformed, minimum
 from analysis.sae.transformations import Transformation
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = paths.RAW / "reference"
 OWN = {"welfare": "y", "covariates": ["z1", "z2"], "area": "area", "line": 300_000.0}
-EMDI = {"mean": "Mean", "p0": "Head_Count", "p1": "Poverty_Gap"}
 
 
 @functools.cache
@@ -37,45 +44,12 @@ def fitted_in_r(model: str) -> pd.Series:
     return fits[fits["model"] == model].set_index("par")["value"]
 
 
-def monte_carlo_errors(result, census: pd.DataFrame, area: str, draws: int) -> pd.DataFrame:
-    """Standard error of an estimate by ``draws`` simulated censuses, from the model itself.
-
-    The spread over draws of an area's indicator: that of its expectation given the area's effect,
-    plus what households add. Household by household, by Gauss-Hermite over the effect.
-    """
-    x = np.column_stack(
-        [np.ones(len(census))]
-        + [
-            census[name.split("[")[0]] == name.split("[")[1][:-1] if "[" in name else census[name]
-            for name in result.coefficients.index[1:]
-        ]
-    ).astype(float)
-    where = pd.Index(result.areas["area"]).get_indexer(census[area])
-    effect = result.effects.reindex(result.areas["area"]).fillna(0).to_numpy()
-    spread = np.sqrt(result.sigma2_u * (1 - result.areas["shrinkage"].to_numpy()))
-    h = Transformation(result.transformation, result.transformation_parameter)
-    measure = Conditional(Expected(h, result.line, squares=True))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(12)
-    sizes = np.bincount(where)[:, None]
-    first = second = within = 0
-    for node, weight in zip(nodes, weights / weights.sum(), strict=True):
-        mu = x @ result.coefficients.to_numpy() + (effect + spread * node)[where]
-        values = measure(mu, np.sqrt(result.sigma2_e))
-        sums = np.column_stack([np.bincount(where, column) for column in values.T])
-        mean = sums[:, :4] / sizes
-        first = first + weight * mean
-        second = second + weight * mean**2
-        within = within + weight * sums[:, 4:] / sizes**2
-    errors = np.sqrt((second - first**2 + within) / draws)
-    return pd.DataFrame(errors, result.areas["area"], ["mean", "p0", "p1", "p2"])
-
-
 def close_to_emdi(result, reference: pd.DataFrame, errors: pd.DataFrame) -> None:
     reference = reference.set_index("Domain").loc[result.areas["area"]]
     ours = result.areas.set_index("area")
     for name in ("p0", "p1"):
         assert (errors[name] > 0).all()
-        off = (ours[name] - reference[EMDI[name]]) / errors[name]
+        off = (ours[name] - reference[validation.EMDI[name]]) / errors[name]
         assert off.abs().max() < 3, (name, off.abs().idxmax())
         # If it is Monte Carlo error alone, it is standard normal.
         assert 0.8 < off.std() < 1.25
@@ -210,7 +184,7 @@ def test_estimates_agree_with_emdi(kind, name):
         own("sample"), census, transformation=kind, indicators=["gini"], draws=200, **OWN
     )
     reference = own(f"R_emdi_{name}_L2000")
-    close_to_emdi(result, reference, monte_carlo_errors(result, census, "area", 2000))
+    close_to_emdi(result, reference, validation.monte_carlo_errors(result, census, "area", 2000))
     np.testing.assert_allclose(result.areas["gini"], reference["Gini"], rtol=0.03)
     assert result.areas["gini"].mean() == pytest.approx(reference["Gini"].mean(), rel=2e-3)
     assert result.areas["synthetic"].sum() == 5
@@ -224,7 +198,7 @@ def test_mse_agrees_with_emdi():
         own("sample"), own("census"), transformation="log", replicates=400, seed=1, **OWN
     )
     reference = own("R_emdi_log_MSE_B400").set_index("Domain").loc[result.areas["area"]]
-    for name, theirs in EMDI.items():
+    for name, theirs in validation.EMDI.items():
         ratio = result.rmse[name].to_numpy() / np.sqrt(reference[theirs].to_numpy())
         assert np.median(ratio) == pytest.approx(1, abs=0.15), name
         assert ratio.min() > 0.7 and ratio.max() < 1.4
@@ -251,7 +225,7 @@ def test_eusilca_agrees_with_emdi(shared):
     np.testing.assert_allclose(ours, fit[[f"beta:{name}" for name in ours.index]], rtol=2e-3)
     assert result.coefficients["gender[male]"] == pytest.approx(-fit["beta:genderfemale"], rel=2e-3)
     reference = pd.read_csv(folder / "eusilcA_ebp_boxcox_L500_ind.csv")
-    close_to_emdi(result, reference, monte_carlo_errors(result, census, "district", 500))
+    close_to_emdi(result, reference, validation.monte_carlo_errors(result, census, "district", 500))
     theirs = pd.read_csv(folder / "eusilcA_ebp_boxcox_L50_B100_mse.csv").set_index("Domain")
     theirs = np.sqrt(theirs.loc[result.areas["area"], "Head_Count"].to_numpy())
     assert np.median(result.rmse["p0"] / theirs) == pytest.approx(1, abs=0.15)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
-from analysis.sae import area_inputs, independent, spatial, threads
+from analysis.sae import area_inputs, independent, spatial
 from analysis.sae.area_inputs import AreaData, Column, Matrix
 from analysis.sae.inputs import SaeError
 
@@ -206,7 +207,9 @@ class _Model:
     fitted: spatial.Fit | None = None
 
 
-@threads.one_thread()
+# A second BLAS thread gains nothing at this size; where another program has its core, every
+# product waits for it.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def fay_herriot(
     direct: Column,
     sampling_variance: Column | None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy.special import ndtri
 
 from analysis.sae.unit_level import empirical_best
@@ -193,3 +194,42 @@ def verdict(study: pd.DataFrame) -> pd.Series:
             "better_than_direct": (sampled["mse_true"] < sampled["mse_direct"]).mean(),
         }
     )
+
+
+def words(study: pd.DataFrame) -> str:
+    """`verdict` in a sentence."""
+    found = verdict(study)
+    return (
+        f"95 % intervals hold the truth in **{100 * found['coverage']:.1f} %** of the cases; the "
+        f"bootstrap MSE is {100 * found['relative_bias']:+.1f} % off the true one (Monte Carlo "
+        f"error {100 * found['relative_bias_se']:.1f}); the estimate has a smaller error than the "
+        f"direct one in **{100 * found['better_than_direct']:.0f} %** of the sampled areas."
+    ).replace("-", "−")
+
+
+def draw_one(axes: Axes, study: pd.DataFrame, run: int = 0) -> None:
+    """One population: truth, estimate with its interval and direct estimate by area, in percent."""
+    own = study[study["run"] == run].sort_values("truth")
+    at = np.arange(len(own))
+    error = 100 * np.vstack([own["estimate"] - own["lower"], own["upper"] - own["estimate"]])
+    axes.errorbar(
+        at, 100 * own["estimate"], error, fmt="o", markersize=3, color="C0", elinewidth=0.9,
+        label="estimate, 95 % interval",
+    )  # fmt: skip
+    axes.plot(at, 100 * own["direct"], "x", color="0.45", markersize=4, label="direct estimate")
+    axes.plot(at, 100 * own["truth"], color="C1", linewidth=1.4, label="truth")
+    axes.set_xticks([])
+    axes.set_yticks(range(0, 101, 20))
+    axes.set_ylim(top=1.45 * axes.get_ylim()[1])  # room for the legend
+
+
+def draw_errors(axes: Axes, study: pd.DataFrame) -> None:
+    """By area: the RMSE that the bootstrap says, and the direct estimator's, against the true."""
+    areas = by_area(study)
+    true = 100 * np.sqrt(areas["mse_true"])
+    axes.plot(true, 100 * np.sqrt(areas["mse_bootstrap"]), "o", markersize=3.5, label="bootstrap")
+    axes.plot(true, 100 * np.sqrt(areas["mse_direct"]), "x", color="0.45", label="direct estimator")
+    ends = [0, 1.05 * true.max()]
+    axes.plot(ends, ends, color="C1", linewidth=1, label="as it is")
+    axes.set_xlim(0.9 * true.min(), ends[1])
+    axes.set_ylim(0, 1.45 * axes.get_ylim()[1])
