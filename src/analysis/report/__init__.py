@@ -78,7 +78,7 @@ def build(notebook: Path, output: Path) -> None:
         "date-month": str(accessed.month),
         "date-day": str(accessed.day),
         "footer-source": "; ".join(sorted({sources.record(i).producer for i in used})),
-        "synthetic": SYNTHETIC if any(read["synthetic"] for read in run["reads"]) else "",
+        "synthetic": SYNTHETIC if any(read.get("synthetic") for read in run["reads"]) else "",
         "lang": "en",
         "region": "gb",
     }
