@@ -23,7 +23,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums
-REPORTS := 11_target 12_slum_map 13_kelurahan_atlas 16_target_arithmetic 17_okoce_funnel
+REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 16_target_arithmetic 17_okoce_funnel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # A cleaning notebook that is a report too: what was found wrong in the published tables.
 PDFS := 02_poverty_series $(REPORTS)
@@ -35,6 +35,7 @@ TABLES_03_slums := slum_rw slum_kelurahan slum_counts
 SOURCES_01_regions := kelurahan_population_2024 kelurahan_rw
 SOURCES_02_poverty_series := dki_poverty_semester province_poverty province_poverty_corrections dki_kota_poverty release_dates provinces
 SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
+SOURCES_04_sae_validation := sae_area sae_area_r sae_spatial sae_spatial_r sae_spatial_weights sae_unit_sample sae_unit_census sae_unit_r_log sae_unit_r_mse sae_fits_r
 SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
@@ -182,6 +183,8 @@ lint: $(ENV) ## check the format and look for mistakes, changing nothing
 bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/bps_tables.py
 	@$(BIN)/python benchmarks/arithmetic.py
+	@$(BIN)/python benchmarks/sae_area_level.py
+	@$(BIN)/python benchmarks/sae_unit_level.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

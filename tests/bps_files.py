@@ -6,6 +6,8 @@ import json
 import zipfile
 from xml.sax.saxutils import escape
 
+import xlwt
+
 # Years and areas as in the real files; the figures of DKI Jakarta are the published ones.
 PROVINCES_CSV = (
     "\ufeffProvinsi,Garis Kemiskinan - Maret (Rp),Garis Kemiskinan - September (Rp),"
@@ -128,6 +130,19 @@ def xlsx(rows: list[list], merged: list[str] = (), sheets: int = 1) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
             archive.writestr(zipfile.ZipInfo(name), text)
+    return buffer.getvalue()
+
+
+def xls(rows: list[list]) -> bytes:
+    """A small XLS file."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Sheet1")
+    for r, row in enumerate(rows):
+        for c, value in enumerate(row):
+            if value not in (None, ""):
+                sheet.write(r, c, value)
+    buffer = io.BytesIO()
+    book.save(buffer)
     return buffer.getvalue()
 
 

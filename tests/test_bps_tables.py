@@ -593,6 +593,18 @@ def test_round_trip_through_the_other_formats(tidy):
     assert_same(read(files.as_csv(long), decimal="."), expected(areas, years, values))
 
 
+@settings(deadline=None, max_examples=12)
+@given(tidy_tables())
+def test_round_trip_through_old_spreadsheets(tidy):
+    areas, years, values = tidy
+    grid = files.table(areas, years, values)
+    typed = [row[:1] + [float(v) if v not in MARKS else v for v in row[1:]] for row in grid[1:]]
+    for rows in (grid, [grid[0], *typed]):  # figures as text, and as numbers
+        table = read(files.xls(rows), decimal=".")
+        assert_same(table, expected(areas, years, values))
+        assert set(table["unit"]) == {"Persen"} and set(table["indicator"]) == {"Kemiskinan"}
+
+
 # ---- damage ----------------------------------------------------------------------------------
 
 SOUND = {

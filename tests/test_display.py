@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from analysis import display
+from analysis import display, paths, provenance, sources
 
 
 @pytest.fixture
@@ -121,3 +121,40 @@ def test_a_table_says_the_same_in_all_its_forms(shown):
 def test_an_unknown_source_is_refused():
     with pytest.raises(ValueError, match="no source 'hearsay'"):
         display.source_line(["hearsay"])
+
+
+@pytest.fixture
+def nothing_read(monkeypatch):
+    monkeypatch.setattr(provenance, "_reads", {})
+
+
+def test_what_rests_on_simulated_data_says_so_by_itself(nothing_read, shown):
+    table = pd.DataFrame({"a": [1]})
+    display.show_table(table, caption="A", label="tbl-a", source=["provinces"])
+    assert display.SYNTHETIC not in shown[-1][0]["text/markdown"]
+    sources.read("provinces")
+    assert not provenance.synthetic()
+    sources.read("sae_area")  # one simulated file among others
+    assert provenance.synthetic()
+    display.show_table(table, caption="A", label="tbl-a", source=["provinces"])
+    for kind in ("text/markdown", "text/html", "text/plain"):
+        assert display.SYNTHETIC in shown[-1][0][kind]
+    figure, axes = plt.subplots()
+    axes.plot([0, 1])
+    display.show_figure(figure, caption="A", alt="A", label="fig-a", source=["provinces"])
+    assert display.SYNTHETIC in shown[-2][0]["text/plain"]  # the caption comes last
+    drawn = [text.get_text() for text in figure.texts]
+    assert display.SYNTHETIC.upper() in drawn
+
+
+def test_a_table_made_from_simulated_data_is_simulated(nothing_read):
+    behind = [{"path": "x", "sha256": "0", "sources": [], "direct": True, "synthetic": True}]
+    provenance.record(paths.ROOT / "README.md", behind=behind)
+    assert provenance.synthetic()
+    assert all(read["synthetic"] for read in provenance.reads())
+
+
+def test_a_table_of_an_earlier_version_is_not(nothing_read):
+    behind = [{"path": "x", "sha256": "0", "sources": [], "direct": True}]
+    provenance.record(paths.ROOT / "README.md", behind=behind)
+    assert not provenance.synthetic()

@@ -38,7 +38,8 @@ for file in made:
 log("end")
 """
 ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
-REPORTS = ("02_poverty_series", "12_slum_map", "13_kelurahan_atlas", *ON_SERIES)
+ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
+REPORTS = ("02_poverty_series", *ON_NOTHING, "12_slum_map", "13_kelurahan_atlas", *ON_SERIES)
 ALL = {
     "boundaries.parquet",
     *(f"{name}.ipynb" for name in ("01_regions", "03_slums", *REPORTS)),
@@ -135,6 +136,7 @@ def after(*names: str) -> set[str]:
             "data/raw/bps/dki_poverty_semester.csv",
             after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas"),
         ),
+        ("data/raw/reference/area.csv", after(*ON_NOTHING)),
         ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
         ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map")),
@@ -197,7 +199,7 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES)
+    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING)
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")

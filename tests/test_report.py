@@ -157,3 +157,14 @@ def test_notebooks_that_were_not_run_or_have_no_title(executed, tmp_path, capsys
     assert report.main([str(tmp_path / "none.ipynb"), "r.pdf"]) == 1
     assert capsys.readouterr().err.strip().endswith("is missing: run 'make reports'")
     assert report.main([]) == 2
+
+
+def test_a_report_on_simulated_data_has_a_band_on_every_page(executed, typst_source, tmp_path):
+    report.build(executed(TEXT, FIGURE, TABLE), tmp_path / "real.pdf")
+    simulated = TEXT + "sources.read('sae_area')\n"
+    report.build(executed(simulated, FIGURE, TABLE), tmp_path / "simulated.pdf")
+    real, marked = typst_source
+    band = r"background: place\(top.*Synthetic data – not an estimate of real poverty"
+    assert re.search(band, marked, re.DOTALL) and "Synthetic data" not in real
+    # The band, and the table's note (pandoc writes a dash as two hyphens).
+    assert len(re.findall("Synthetic data (–|--) not an estimate", marked)) == 2

@@ -5,6 +5,9 @@ or an image for the screen, and Markdown or an image with metadata for pandoc (s
 `analysis.report`). What can be compared as text - captions, alternative texts, sources, every
 cell of a table - is in the output as text, so that nbval tests it.
 
+Once anything simulated has been read (`analysis.provenance.synthetic`), every table and figure
+says so by itself.
+
 Importing this module sets the look of all figures (``yearbook.mplstyle``).
 """
 
@@ -23,10 +26,11 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from analysis import sources
+from analysis import provenance, sources
 
 MISSING = "…"  # as in BPS tables: not available
 AS_PUBLISHED = -1  # for decimals: as many as the number has
+SYNTHETIC = "Synthetic data – not an estimate of real poverty."
 DPI = 200
 WIDTH_INCHES = 6.3  # text width of the report: figures drawn this wide keep their font sizes
 
@@ -72,7 +76,13 @@ def show_figure(
     if not caption.strip() or not alt.strip() or not label.startswith("fig-"):
         raise ValueError(f"a figure needs a caption, an alt text and a label 'fig-...' ({label!r})")
     line = source_line(source)
+    note = _marked(note)
     lines = [*_wrapped(note), *_wrapped(line)]
+    if provenance.synthetic():
+        figure.text(
+            0.5, 1.01, SYNTHETIC.upper(), fontsize=8, fontweight="bold", color="#b3261e",
+            ha="center", va="bottom",
+        )  # fmt: skip
     figure.text(
         0.005, -0.01, "\n".join(lines), fontsize=6.8, color="0.35", va="top", linespacing=1.3
     )
@@ -142,7 +152,7 @@ def show_table(
         },
         dtype="str",
     )
-    line = source_line(source)
+    line, note = source_line(source), _marked(note)
     attributes = [f"#{label}"]
     if widths is not None:
         attributes.append(f'widths="{",".join(f"{width:g}" for width in widths)}"')
@@ -181,6 +191,11 @@ def source_line(source: Sequence[str]) -> str:
     """``Source: ... (accessed 23 November 2026).``, from the records of sources.yml."""
     citations, accessed = sources.vintage(list(source))
     return f"Source: {citations} (accessed {accessed.day} {accessed:%B %Y})."
+
+
+def _marked(note: str) -> str:
+    """A note that begins by saying so if anything this process has read is simulated."""
+    return " ".join(filter(None, [SYNTHETIC, note])) if provenance.synthetic() else note
 
 
 def _whole_width(figure: Figure) -> Bbox:

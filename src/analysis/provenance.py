@@ -41,6 +41,7 @@ def record(
     sources: Iterable[str] = (),
     checksum: str | None = None,
     behind: Iterable[dict] = (),
+    synthetic: bool = False,
 ) -> None:
     """Note that ``path`` has been read.
 
@@ -54,12 +55,16 @@ def record(
         Its SHA-256, if known already.
     behind
         What was read to make it (`reads` at that time).
+    synthetic
+        Whether it holds simulated data; a file is synthetic too if anything behind it is.
     """
+    behind = list(behind)
     line = {
         "path": paths.shown(path),
         "sha256": checksum or sha256(path),
         "sources": sorted(sources),
         "direct": True,
+        "synthetic": synthetic or any(read.get("synthetic") for read in behind),
     }
     _note(line)
     for read in behind:
@@ -67,6 +72,7 @@ def record(
 
 
 def _note(line: dict) -> None:
+    line = {"synthetic": False} | line  # tables of earlier versions do not say
     known = _reads.get(line["path"])
     if known is None or line["direct"]:
         _reads[line["path"]] = line
@@ -76,8 +82,16 @@ def _note(line: dict) -> None:
 
 
 def reads() -> list[dict]:
-    """All that this process has read, directly or through tables: ``path, sha256, sources``."""
+    """All that this process has read, directly or through tables.
+
+    ``path, sha256, sources, direct, synthetic`` each.
+    """
     return [_reads[path] for path in sorted(_reads)]
+
+
+def synthetic() -> bool:
+    """Whether anything that this process has read is simulated: then every output says so."""
+    return any(read["synthetic"] for read in _reads.values())
 
 
 def read_log(log: Path) -> list[dict]:

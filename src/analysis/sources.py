@@ -46,6 +46,7 @@ class Source:
     sha256: str
     bytes: int
     installed: bool = False
+    synthetic: bool = False
     note: str | None = None
 
     @property
@@ -94,7 +95,7 @@ def verified(source_id: str) -> Path:
     problem = _problem(source)
     if problem:
         raise SourceError(problem)
-    provenance.record(source.file, [source.id], source.sha256)
+    provenance.record(source.file, [source.id], source.sha256, synthetic=source.synthetic)
     return source.file
 
 

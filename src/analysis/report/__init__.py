@@ -21,7 +21,7 @@ import pypandoc
 import typst
 
 from analysis import paths, provenance, sources
-from analysis.display import FONTS
+from analysis.display import FONTS, SYNTHETIC
 
 _HERE = Path(__file__).parent
 SERIES = "Poverty and slums in DKI Jakarta"
@@ -78,6 +78,7 @@ def build(notebook: Path, output: Path) -> None:
         "date-month": str(accessed.month),
         "date-day": str(accessed.day),
         "footer-source": "; ".join(sorted({sources.record(i).producer for i in used})),
+        "synthetic": SYNTHETIC if any(read.get("synthetic") for read in run["reads"]) else "",
         "lang": "en",
         "region": "gb",
     }

@@ -1,0 +1,106 @@
+"""One table of estimates and their errors, whichever model they came from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.sae.inputs import SaeError
+
+COLUMNS = ["area", "estimate", "mse", "rmse", "cv", "shrinkage", "synthetic", "direct"]
+
+
+def estimates(fit: Any, indicator: str = "estimate") -> pd.DataFrame:
+    """Estimates of one indicator by area.
+
+    Parameters
+    ----------
+    fit
+        An area level fit (its ``areas`` have ``estimate`` and ``mse``), a unit level fit (its
+        ``areas`` have a column per indicator, and so has its table ``mse``, by ``area``), or a
+        table like the ``areas`` of the former.
+    indicator
+        The column: ``estimate`` of an area level fit, ``p0`` and so on of a unit level one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``area, estimate, mse, rmse, cv, shrinkage, synthetic, direct``; what the fit does not have
+        is NaN. ``synthetic`` is taken from ``shrinkage`` (0) or ``n_sample`` (0) where it is not a
+        column of its own.
+
+    Raises
+    ------
+    SaeError
+        There is no such column, an area appears twice, or an estimate is missing.
+    """
+    areas = fit if isinstance(fit, pd.DataFrame) else getattr(fit, "areas", None)
+    if not isinstance(areas, pd.DataFrame) or not {"area", indicator} <= set(areas):
+        has = list(areas) if isinstance(areas, pd.DataFrame) else type(fit).__name__
+        raise SaeError(f"there is no table with the columns 'area' and {indicator!r} in {has}")
+    if areas["area"].duplicated().any():
+        twice = areas.loc[areas["area"].duplicated(), "area"].iloc[0]
+        raise SaeError(f"area {twice!r} appears more than once in the table of estimates")
+    if areas[indicator].isna().any():
+        lost = areas.loc[areas[indicator].isna(), "area"]
+        raise SaeError(f"{indicator!r} is missing in area {some(lost.tolist())}")
+    table = pd.DataFrame({"area": areas["area"], "estimate": areas[indicator].astype("float64")})
+    errors = getattr(fit, "mse", None)
+    if isinstance(errors, pd.DataFrame) and indicator in errors:
+        by_area = errors.set_index("area")[indicator] if "area" in errors else errors[indicator]
+        table["mse"] = table["area"].map(by_area).astype("float64")
+    elif "mse" in areas and indicator == "estimate":
+        table["mse"] = areas["mse"].astype("float64")
+    else:
+        table["mse"] = np.nan
+    table["rmse"] = np.sqrt(table["mse"])
+    table["cv"] = table["rmse"] / table["estimate"].abs().where(table["estimate"] != 0)
+    table["shrinkage"] = areas.get("shrinkage", np.nan)
+    if "synthetic" in areas:
+        table["synthetic"] = areas["synthetic"].astype(bool)
+    elif "n_sample" in areas:
+        table["synthetic"] = areas["n_sample"].fillna(0) == 0
+    else:
+        table["synthetic"] = table["shrinkage"] == 0
+    table["direct"] = areas.get("direct", np.nan)
+    return table[COLUMNS].reset_index(drop=True)
+
+
+def by_area(part: Any, name: str, area: pd.Series) -> pd.Series:
+    """A column in the order of ``area``: matched by index if it has one, by position if not.
+
+    Raises
+    ------
+    SaeError
+        An area has no value (they are named), or the number of values is another.
+    """
+    if isinstance(part, pd.Series):
+        if part.index.has_duplicates:
+            raise SaeError(f"{name}: area {part.index[part.index.duplicated()][0]!r} appears twice")
+        values = pd.Series(part.reindex(area).to_numpy())
+    else:
+        values = pd.Series(np.asarray(part))
+        if len(values) != len(area):
+            raise SaeError(f"{name} has {len(values)} values for {len(area)} areas")
+    if values.isna().any():
+        raise SaeError(f"{name} is missing for area {some(area[values.isna()].tolist())}")
+    return values
+
+
+def shares(weights: Any, group: pd.Series, area: pd.Series) -> pd.Series:
+    """Weights by area (persons, or shares), scaled so that they sum to 1 in each group."""
+    values = by_area(weights, "weights", area).astype("float64")
+    wrong = ~(values >= 0) | np.isinf(values)
+    if wrong.any():
+        raise SaeError(f"weights must not be negative or infinite: area {some(area[wrong])}")
+    total = values.groupby(group).transform("sum")
+    if (total == 0).any():
+        raise SaeError(f"the weights of group {group[total == 0].iloc[0]!r} are all 0")
+    return values / total
+
+
+def some(labels: Sequence) -> str:
+    """The first labels, and how many more there are."""
+    told = ", ".join(repr(label) for label in list(labels)[:5])
+    return told if len(labels) <= 5 else f"{told} and {len(labels) - 5} more"
