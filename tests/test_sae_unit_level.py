@@ -27,7 +27,7 @@ from analysis.sae import (
 from analysis.sae.bootstrap import Conditional, Truth
 from analysis.sae.census import Census, deviations, expected
 from analysis.sae.measures import Expected
-from analysis.sae.nested_error import Households, fit_transformed, minimum
+from analysis.sae.unit_model import Households, fit_transformed, minimum
 from analysis.sae.transformations import Transformation
 
 REFERENCE = paths.RAW / "reference"

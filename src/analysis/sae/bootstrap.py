@@ -26,7 +26,7 @@ from analysis.sae.census import Census, chebyshev, expected
 from analysis.sae.distribution import simulate
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import Expected
-from analysis.sae.nested_error import Estimate, Households, fit_transformed
+from analysis.sae.unit_model import Estimate, Households, fit_transformed
 from analysis.sae.transformations import Transformation
 
 # Effects of areas are followed this many standard deviations to both sides: 3e-12 are beyond.

@@ -1,7 +1,7 @@
 """Small area estimates from households: the nested error model and the empirical best predictor.
 
 A sample knows the welfare of some households, a census the covariates of all. The model of
-`analysis.sae.nested_error` holds for transformed welfare; given it, mean, headcount (P0), gap (P1)
+`analysis.sae.unit_model` holds for transformed welfare; given it, mean, headcount (P0), gap (P1)
 and severity (P2) of an area are expectations over its census, computed without Monte Carlo.
 """
 
@@ -17,7 +17,7 @@ from analysis.sae import bootstrap, design, distribution
 from analysis.sae.census import Census
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import MEASURES
-from analysis.sae.nested_error import METHODS, Estimate, Households
+from analysis.sae.unit_model import METHODS, Estimate, Households
 from analysis.sae.transformations import KINDS, LOG, NONE, Transformation
 from analysis.sae.unit_fits import EmpiricalBest, NestedError
 
