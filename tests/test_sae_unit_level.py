@@ -27,8 +27,8 @@ from analysis.sae import (
 from analysis.sae.bootstrap import Conditional, Truth
 from analysis.sae.census import Census, deviations, expected
 from analysis.sae.measures import Expected
-from analysis.sae.unit_model import Households, fit_transformed, minimum
 from analysis.sae.transformations import Transformation
+from analysis.sae.unit_model import Households, fit_transformed, minimum
 
 REFERENCE = paths.RAW / "reference"
 OWN = {"welfare": "y", "covariates": ["z1", "z2"], "area": "area", "line": 300_000.0}
@@ -811,8 +811,11 @@ WRONG = {
     ),
     "line": (lambda: {"line": 0}, "line must be a number above zero"),
     "line missing": (lambda: {"line": float("nan")}, "line must be a number above zero"),
-    "transformation": (lambda: {"transformation": "sqrt"}, "'sqrt' is unknown.*box-cox"),
-    "predictor": (lambda: {"predictor": "ell"}, "'ell' is unknown"),
+    "transformation": (
+        lambda: {"transformation": "sqrt"},
+        "one of 'none', .*'box-cox', not 'sqrt'",
+    ),
+    "predictor": (lambda: {"predictor": "ell"}, "predictor must be one of .* not 'ell'"),
     "indicator": (lambda: {"indicators": ["q0"]}, "'q0' is unknown"),
     "indicator of known": (
         lambda: {"indicators": ["gini"], "predictor": "eb"},
@@ -834,7 +837,11 @@ WRONG = {
     ),
     "other codes": (
         lambda: {"census": changed("census", area=lambda d: d["area"].str[1:].astype(int))},
-        "no area of the sample .*'D00'.* is in the census",
+        r"no area of the sample \(area such as 'D00'\) is in the census \(such as 0\)",
+    ),
+    "no table": (
+        lambda: {"census": own("census").to_dict()},
+        "the census must be a pandas DataFrame, not dict",
     ),
     "mixed codes": (
         lambda: {"census": with_values("census", "area", {0: 7, 1: "D00"})},
@@ -882,7 +889,7 @@ def test_wrong_input_is_refused_in_words(case):
 
 
 def test_nested_error_refuses_an_unknown_method():
-    with pytest.raises(SaeError, match="reml, ml"):
+    with pytest.raises(SaeError, match="'reml', 'ml', not 'gls'"):
         nested_error(own("sample"), response="y", covariates=["z1"], area="area", method="gls")
 
 

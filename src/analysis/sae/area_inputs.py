@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.sae.estimates import some
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, some
 
 Column = npt.ArrayLike | pd.Series
 Matrix = npt.ArrayLike | pd.DataFrame

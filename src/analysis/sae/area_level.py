@@ -5,7 +5,6 @@ area, and what is left between areas. Where an area's direct estimate is precise
 near it, where it is not it moves to the regression.
 """
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from analysis.sae import area_inputs, independent, spatial
 from analysis.sae.area_inputs import AreaData, Column, Matrix
-from analysis.sae.inputs import SaeError
+from analysis.sae.estimates import to_html
+from analysis.sae.inputs import SaeError, one_of, whole
 
 ARCSINE = "arcsine"
 ANALYTIC, BOOTSTRAP, NONE = "analytic", "bootstrap", "none"
@@ -171,8 +171,7 @@ class AreaLevelFit:
         return f"<{type(self).__name__}: {self.summary().partition(chr(10))[0]}>"
 
     def _repr_html_(self) -> str:
-        table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return to_html(self.summary(), self.areas)
 
 
 def _times(matrix: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -287,7 +286,7 @@ def fay_herriot(
     `analysis.sae.spatial.analytic_mse`, `analysis.sae.spatial.bootstrap`. An analytic MSE whose
     bias correction leaves nothing positive is missing.
     """
-    _check_options(method, transformation, weights_matrix, mse, replicates, level)
+    _check_options(method, transformation, weights_matrix, mse, replicates, seed, level)
     if transformation is None and sampling_variance is None:
         raise SaeError('sampling_variance may be None only with transformation="arcsine"')
     if transformation == ARCSINE and effective_sample_size is None:
@@ -356,11 +355,12 @@ def _check_options(
     weights_matrix: Any,
     mse: str,
     replicates: int,
+    seed: int,
     level: float,
 ) -> None:
-    _one_of("method", method, independent.METHODS)
-    _one_of("transformation", transformation, (None, ARCSINE))
-    _one_of("mse", mse, ("auto", ANALYTIC, BOOTSTRAP, NONE))
+    one_of("method", method, independent.METHODS)
+    one_of("transformation", transformation, (None, ARCSINE))
+    one_of("mse", mse, ("auto", ANALYTIC, BOOTSTRAP, NONE))
     if weights_matrix is not None:
         if method not in spatial.METHODS:
             told = " or ".join(repr(name) for name in spatial.METHODS)
@@ -372,15 +372,10 @@ def _check_options(
             )
     if transformation is not None and mse == ANALYTIC:
         raise SaeError('there is no analytic MSE under the arcsine: use mse="bootstrap"')
-    if not (isinstance(replicates, int | np.integer) and replicates >= 0):
-        raise SaeError(f"replicates must be a whole number, 0 or more, not {replicates!r}")
+    whole("replicates", replicates, 0)
+    whole("seed", seed, 0)
     if not 0 < level < 1:
         raise SaeError(f"level must be between 0 and 1, not {level!r}")
-
-
-def _one_of(name: str, value: Any, known: tuple) -> None:
-    if value not in known:
-        raise SaeError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")
 
 
 def _normal_quantile(level: float) -> float:

@@ -26,8 +26,8 @@ from analysis.sae.census import Census, chebyshev, expected
 from analysis.sae.distribution import simulate
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import Expected
-from analysis.sae.unit_model import Estimate, Households, fit_transformed
 from analysis.sae.transformations import Transformation
+from analysis.sae.unit_model import Estimate, Households, fit_transformed
 
 # Effects of areas are followed this many standard deviations to both sides: 3e-12 are beyond.
 EFFECT_REACH = 7.0

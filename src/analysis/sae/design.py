@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, some
 
 INTERCEPT = "intercept"
 # A column of the design counts as a combination of the others when what is left of it, relative
@@ -22,6 +22,8 @@ def check(data: pd.DataFrame, columns: Sequence[Hashable], where: str) -> None:
     SaeError
         One of these does not hold; the message names ``where`` and the columns.
     """
+    if not isinstance(data, pd.DataFrame):
+        raise SaeError(f"the {where} must be a pandas DataFrame, not {type(data).__name__}")
     doubled = [str(c) for c in dict.fromkeys(columns) if (data.columns == c).sum() > 1]
     if doubled:
         raise SaeError(f"the {where} has more than one column named {', '.join(doubled)}")
@@ -143,12 +145,9 @@ class Coding:
             codes = known[found]
             if (known < 0).any():
                 unseen = [value for value, code in zip(values, known, strict=True) if code < 0]
-                shown = ", ".join(repr(str(c)) for c in unseen[:5]) + (
-                    f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-                )
                 raise SaeError(
-                    f"column {name} of the {where} has {shown} in {(codes < 0).sum()} rows, which "
-                    f"the sample never has: merge categories until both have the same ones"
+                    f"column {name} of the {where} has {some(unseen)} in {(codes < 0).sum()} rows, "
+                    f"which the sample never has: merge categories until both have the same ones"
                 )
             if rows is not None:
                 codes = codes[rows]

@@ -1,6 +1,5 @@
 """Is the model to be trusted, and which of its estimates?"""
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.sae import estimates as tables
-from analysis.sae.inputs import SaeError
+from analysis.sae.estimates import by_area, estimates, shares, to_html
+from analysis.sae.inputs import SaeError, some
 
 REPLICATES = 999  # of the bias test
 SHAPIRO_LIMIT = 5000  # beyond it scipy's p-value of Shapiro and Wilk is not accurate
@@ -174,8 +173,7 @@ class Diagnosis:
         return f"<Diagnosis: {len(self.findings)} findings>"
 
     def _repr_html_(self) -> str:
-        table = self.grades.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return to_html(self.summary(), self.grades)
 
 
 def diagnose(
@@ -246,7 +244,7 @@ def diagnose(
     ``slope_expected`` is the median slope there.
     """
     rule = GradeRule() if rule is None else rule
-    table = tables.estimates(fit, indicator)
+    table = estimates(fit, indicator)
     grades = table[["area", "estimate", "rmse", "cv", "synthetic"]].assign(grade=rule.grade(table))
     sampled = table.loc[~table["synthetic"], "shrinkage"]
     shrinkage = sampled.describe().drop(["count", "mean", "std"])
@@ -285,8 +283,8 @@ def calibrate(
     area = table["area"]
     group = pd.Series("all", index=table.index)
     if by is not None:
-        group = tables.by_area(by, "by", area)
-    share = tables.shares(weights, group, area)
+        group = by_area(by, "by", area)
+    share = shares(weights, group, area)
     known = group.unique()
     if published is None:
         share = share.where(table["direct"].notna())
@@ -300,7 +298,7 @@ def calibrate(
         reference = pd.Series(published, dtype="float64").reindex(known)
         if reference.isna().any():
             lost = reference.index[reference.isna()]
-            raise SaeError(f"published has no figure for group {tables.some(lost)}")
+            raise SaeError(f"published has no figure for group {some(lost)}")
     estimate = (share * table["estimate"]).groupby(group).sum(min_count=1).reindex(known)
     return pd.DataFrame(
         {

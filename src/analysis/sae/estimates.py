@@ -1,12 +1,12 @@
-"""One table of estimates and their errors, whichever model they came from."""
+"""What the results of every model share: one table of estimates, one look in JupyterLab."""
 
-from collections.abc import Sequence
+import html
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, some
 
 COLUMNS = ["area", "estimate", "mse", "rmse", "cv", "shrinkage", "synthetic", "direct"]
 
@@ -100,7 +100,7 @@ def shares(weights: Any, group: pd.Series, area: pd.Series) -> pd.Series:
     return values / total
 
 
-def some(labels: Sequence) -> str:
-    """The first labels, and how many more there are."""
-    told = ", ".join(repr(label) for label in list(labels)[:5])
-    return told if len(labels) <= 5 else f"{told} and {len(labels) - 5} more"
+def to_html(text: str, table: pd.DataFrame) -> str:
+    """A summary and a table for JupyterLab."""
+    shown = table.to_html(index=False, max_rows=12, float_format="{:.5g}".format, border=0)
+    return f"<pre>{html.escape(text)}</pre>{shown}"

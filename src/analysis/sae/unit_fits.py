@@ -1,12 +1,11 @@
 """What unit level models give back."""
 
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.sae.estimates import to_html
 from analysis.sae.transformations import BOX_COX, LAMBDA
 
 
@@ -123,7 +122,7 @@ class NestedError:
         )
 
     def _repr_html_(self) -> str:
-        return to_html(self._headline(), self._table())
+        return to_html("\n".join(self._headline()), self._table().reset_index(names="term"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -254,11 +253,4 @@ class EmpiricalBest:
         return "\n".join([*self._headline(), "", table, "", self.fit.summary()])
 
     def _repr_html_(self) -> str:
-        return to_html(self._headline(), self.areas.set_index("area"))
-
-
-def to_html(lines: Sequence[str], table: pd.DataFrame) -> str:
-    """Lines and a table for JupyterLab."""
-    head = "<br>".join(html.escape(line) for line in lines)
-    body = table.to_html(max_rows=12, float_format="{:.4g}".format, border=0)
-    return f"<p>{head}</p>{body}"
+        return to_html("\n".join(self._headline()), self.areas)

@@ -275,6 +275,6 @@ def minimum(
             f, bounds=(left, right), method="bounded", options={"xatol": 1e-7 * width}
         ).x
         at_left, at_right = found - left < reach / 100, right - found < reach / 100
-        if not (at_left and left > low or at_right and right < high):
+        if not ((at_left and left > low) or (at_right and right < high)):
             return float(found)
         start, reach = found, 3 * reach
