@@ -103,7 +103,8 @@ def benchmark(
         The published figure, in the unit of the estimates; with ``by`` one per group (a Series or
         a mapping).
     weights
-        Population of the areas, in persons or as shares: by index (a Series) or by position.
+        Population of the areas, in persons or as shares: by index (a Series) or by position
+        (an array, or a column of the fit's ``areas``).
     by
         The group of each area, for instance its kota.
     method, indicator

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.sae.estimates import to_html
+from analysis.sae.estimates import coefficient_table, to_html
 from analysis.sae.transformations import BOX_COX, LAMBDA
 
 
@@ -103,26 +103,19 @@ class NestedError:
             )
         return lines
 
-    def _table(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                "coefficient": self.coefficients,
-                "standard_error": self.standard_errors,
-                "t": self.coefficients / self.standard_errors,
-            }
-        )
-
     def __repr__(self) -> str:
         return "\n".join(self._headline())
 
     def summary(self) -> str:
         """The fit in words, and its coefficients."""
         return "\n".join(
-            [*self._headline(), "", self._table().to_string(float_format="{:.5g}".format)]
+            [*self._headline(), "", coefficient_table(self).to_string(float_format="{:.5g}".format)]
         )
 
     def _repr_html_(self) -> str:
-        return to_html("\n".join(self._headline()), self._table().reset_index(names="term"))
+        return to_html(
+            "\n".join(self._headline()), coefficient_table(self).reset_index(names="term")
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
