@@ -1,15 +1,18 @@
 """Fay-Herriot against R's `sae` and `emdi`, against what must hold, and on input that is wrong."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 from threadpoolctl import threadpool_limits
 
 from analysis import paths
-from analysis.sae import SaeError, fay_herriot, independent, spatial
+from analysis.sae import SaeError, benchmark, diagnose, fay_herriot, independent, spatial
 from analysis.sae.area_level import rate_expectation
 from analysis.sae.estimates import coefficient_table
 
@@ -671,6 +674,27 @@ def test_weights_that_are_wrong_are_refused(lattice):
     given = (table["direct"], table["sampling_variance"], covariates)
     with pytest.raises(SaeError, match="fitted by 'reml' or 'ml', not by 'amrl'"):
         fay_herriot(*given, weights_matrix=frame, method="amrl")
+
+
+def test_weights_of_any_kind(lattice):
+    """Columns without the areas' names are in the order of the rows; sparse matrices are taken."""
+    table, covariates, weights = lattice
+    given = (table["direct"], table["sampling_variance"], covariates)
+    want = fay_herriot(*given, weights_matrix=weights).areas
+    as_r_writes = pd.DataFrame(weights, table.index, [f"V{n}" for n in range(1, 37)])
+    for matrix in (as_r_writes, as_r_writes.sample(frac=1, axis=0, random_state=1)):
+        columns = matrix.columns
+        if matrix is not as_r_writes:  # rows in another order: so are the columns
+            matrix = matrix[[f"V{table.index.get_loc(a) + 1}" for a in matrix.index]]
+            matrix.columns = columns
+        assert fay_herriot(*given, weights_matrix=matrix).areas.equals(want)
+    sparse = sp.csr_array(weights)
+    assert fay_herriot(*given, weights_matrix=sparse).areas.equals(want)
+
+
+def test_the_signature_can_be_read():
+    for function in (fay_herriot, benchmark, diagnose):
+        assert "SupportsArray" not in str(inspect.signature(function))
 
 
 def test_rates_that_are_wrong_are_refused():

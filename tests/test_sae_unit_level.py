@@ -4,6 +4,7 @@ import functools
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -686,6 +687,16 @@ def test_an_mse_that_was_not_computed_is_missing():
     assert list(result.mse.columns) == ["area", "mean", "p0", "p1", "p2"]
     assert result.mse[["mean", "p0", "p1", "p2"]].isna().all(axis=None)
     assert result.rmse["p0"].isna().all()
+
+
+def test_no_cv_where_the_estimate_is_zero():
+    result = empirical_best(own("sample"), own("census"), transformation="log", **OWN)
+    result = replace(
+        result,
+        areas=result.areas.assign(p0=0.0, mean=-2.0),
+        mse=result.mse.assign(p0=0.01, mean=4.0),
+    )
+    assert result.cv["p0"].isna().all() and (result.cv["mean"] == 1).all()
 
 
 def test_a_bar_only_when_asked(capsys):

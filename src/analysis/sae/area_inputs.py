@@ -217,7 +217,11 @@ def _basis(design: pd.DataFrame, observed: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _weights(matrix: Matrix, area: pd.Index) -> np.ndarray:
     """A row-standardised spatial weights matrix in the order of the areas."""
+    if hasattr(matrix, "toarray"):  # of scipy.sparse
+        matrix = matrix.toarray()
     if isinstance(matrix, pd.DataFrame):
+        if matrix.shape == (len(area), len(area)) and not matrix.columns.isin(area).any():
+            matrix = matrix.set_axis(matrix.index, axis=1)
         for axis, index in (("rows", matrix.index), ("columns", matrix.columns)):
             if index.has_duplicates:
                 twice = some(index[index.duplicated()].unique())

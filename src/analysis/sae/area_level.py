@@ -5,6 +5,8 @@ area, and what is left between areas. Where an area's direct estimate is precise
 near it, where it is not it moves to the regression.
 """
 
+from __future__ import annotations  # signatures are shown as they are written
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,7 +257,8 @@ def fay_herriot(
     weights_matrix
         Row-standardised spatial weights (M, M) of the simultaneous autoregression of the area
         effects (Petrucci and Salvati 2006), a row and a column for every area; a row of zeros is an
-        island. Not together with a transformation.
+        island. Columns of a DataFrame that name no area (V1, V2, ... of R) are in the order of its
+        rows. May be sparse. Not together with a transformation.
     effective_sample_size
         For the arcsine transformation (M,): sample size divided by the design effect.
     mse

@@ -1,5 +1,7 @@
 """Benchmarking: small area estimates that add up to a figure that is published."""
 
+from __future__ import annotations  # signatures are shown as they are written
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -1,5 +1,7 @@
 """Is the model to be trusted, and which of its estimates?"""
 
+from __future__ import annotations  # signatures are shown as they are written
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -209,9 +209,10 @@ class EmpiricalBest:
 
     @property
     def cv(self) -> pd.DataFrame:
-        """``rmse`` as a fraction of the estimate."""
+        """``rmse`` as a fraction of the estimate; missing where that is 0."""
         rmse = self.rmse
-        return rmse.assign(**{c: rmse[c] / self.areas[c] for c in rmse.columns[1:]})
+        size = self.areas.where(self.areas != 0)
+        return rmse.assign(**{c: rmse[c] / size[c].abs() for c in rmse.columns[1:]})
 
     def _headline(self) -> list[str]:
         sampled = int((~self.areas["synthetic"]).sum())
