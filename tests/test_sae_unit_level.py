@@ -667,7 +667,8 @@ def test_processes_give_the_same_bits(monkeypatch):
     pd.testing.assert_frame_equal(there.mse, here.mse, check_exact=True)
 
 
-def test_the_executor_of_a_dask_client():
+def test_the_executor_of_a_dask_client(monkeypatch):
+    """The census goes to the workers once, and not with every task."""
     distributed = pytest.importorskip("distributed")
     given = {**OWN, "replicates": 6, "seed": 5}
     sample, census = own("sample"), own("census")
@@ -678,8 +679,16 @@ def test_the_executor_of_a_dask_client():
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
+        sent, submit = [], client.submit
+
+        def noted(function, *arguments):
+            sent.append(arguments)
+            return submit(function, *arguments)
+
+        monkeypatch.setattr(client, "submit", noted)
         there = empirical_best(sample, census, executor=client.get_executor(), **given)
     pd.testing.assert_frame_equal(there.mse, here.mse, check_exact=True)
+    assert len(sent) == 6 and not any(hasattr(a, "draw") for a in sent[0])
 
 
 def test_an_mse_that_was_not_computed_is_missing():

@@ -129,9 +129,10 @@ def empirical_best(
         Zero or more. Replicate b draws from (seed, b) only, so that the result does not depend on
         the executor or its workers.
     executor
-        Any `concurrent.futures.Executor`, such as that of a Dask client; each of up to 16 tasks
-        then carries the census with it. By default replicates run here, and in one process per
-        processor when they would take more than some seconds.
+        Any `concurrent.futures.Executor`. Each of up to 16 tasks carries the census with it; that
+        of a Dask client (``client.get_executor()``) sends it to every worker once. By default
+        replicates run here, and in one process per processor when they would take more than some
+        seconds.
     predictor
         ``census-eb`` (default): census and sample are not linked, and every household of the
         census is predicted given the area's sample (Corral, Molina, Cojocaru and Segovia 2022,
