@@ -612,9 +612,12 @@ def test_input_that_is_wrong_is_refused_by_name(own):
         ),
         (
             {"covariates": covariates.assign(twin=covariates["x1"] + 3 * covariates["x2"])},
-            "covariate 'twin' is a linear combination",
+            "covariate 'twin' is a linear combination of .*over every area with a direct",
         ),
-        ({"covariates": covariates.assign(nothing=0.0)}, "covariate 'nothing' is 0 in every area"),
+        (
+            {"covariates": covariates.assign(nothing=0.0)},
+            "covariate 'nothing' is zero in every area with a direct",
+        ),
         ({"covariates": covariates.assign(kota="Jakarta")}, "column 'kota' is not numbers"),
         ({"covariates": covariates.drop("A04")}, "covariates has no area 'A04'"),
         ({"sampling_variance": variance.rename({"A04": "B"})}, "no area 'A04' and .* no area 'B'"),

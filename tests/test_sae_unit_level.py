@@ -807,13 +807,13 @@ WRONG = {
             "census": changed("census", z3=0.0),
             "covariates": ["z1", "z2", "z3"],
         },
-        "z3 is a combination of z1, z2",
+        "'z3' is a linear combination of 'z1', 'z2'",
     ),
     "constant": (
         lambda: {"sample": changed("sample", z2=4.0)},
-        "z2 is the same in every row",
+        "'z2' is the same in every row",
     ),
-    "zero": (lambda: {"sample": changed("sample", z2=0.0)}, "z2 is zero in every row"),
+    "zero": (lambda: {"sample": changed("sample", z2=0.0)}, "'z2' is zero in every row"),
     "unseen": (
         lambda: {
             "sample": changed("sample", z2=lambda d: np.where(d["z2"] > 0, "a", "b")),

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.sae.design import check_collinear
 from analysis.sae.inputs import SaeError, some
 
 Column = npt.ArrayLike | pd.Series
@@ -199,19 +200,9 @@ def _design(covariates: Matrix, area: pd.Index) -> pd.DataFrame:
 def _basis(design: pd.DataFrame, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An orthonormal basis of the covariates over the observed areas; refuse collinear ones."""
     values = design.to_numpy()
+    check_collinear(values[observed], list(design.columns), "area with a direct estimate")
     scale = np.linalg.norm(values[observed], axis=0)
-    for name, size in zip(design.columns, scale, strict=True):
-        if size == 0:
-            raise SaeError(f"covariate {name!r} is 0 in every area with a direct estimate: drop it")
-    # Columns are added one by one, so that the first to depend on those before it is named.
-    triangle = np.linalg.qr(values[observed] / scale, mode="r")
-    dependent = np.abs(np.diag(triangle)) < 1e-9
-    if dependent.any():
-        raise SaeError(
-            f"covariate {design.columns[dependent.argmax()]!r} is a linear combination of those "
-            f"before it (over the areas with a direct estimate): drop one of them"
-        )
-    triangle = triangle * scale
+    triangle = np.linalg.qr(values[observed] / scale, mode="r") * scale
     return np.linalg.solve(triangle.T, values.T).T, triangle
 
 

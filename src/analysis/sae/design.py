@@ -157,8 +157,10 @@ class Coding:
         return matrix
 
 
-def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
+def check_collinear(x: np.ndarray, names: Sequence[str], each: str = "row of the sample") -> None:
     """Refuse a design (rows, columns) in which a column is a combination of those before it.
+
+    ``each`` says what a row is.
 
     Raises
     ------
@@ -168,7 +170,7 @@ def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
     length = np.sqrt(np.einsum("ij,ij->j", x, x))
     zero = [name for name, size in zip(names, length, strict=True) if size == 0]
     if zero:
-        raise SaeError(f"covariate {', '.join(zero)} is zero in every row of the sample: drop it")
+        raise SaeError(f"covariate {some(zero)} is zero in every {each}: drop it")
     if len(x) < x.shape[1]:
         raise SaeError(f"{len(x)} rows of sample cannot tell {x.shape[1]} coefficients")
     left = np.abs(np.diag(np.linalg.qr(x / length, mode="r")))
@@ -180,7 +182,8 @@ def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
     weights = np.linalg.lstsq(scaled[:, :column], scaled[:, column], rcond=None)[0]
     others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6)]
     if others == [INTERCEPT]:
-        raise SaeError(f"covariate {names[column]} is the same in every row of the sample: drop it")
+        raise SaeError(f"covariate {names[column]!r} is the same in every {each}: drop it")
     raise SaeError(
-        f"covariate {names[column]} is a combination of {', '.join(others)}: drop one of them"
+        f"covariate {names[column]!r} is a linear combination of {some(others)} (over every "
+        f"{each}): drop one of them"
     )
