@@ -272,7 +272,7 @@ def minimum(
     while True:
         left, right = max(low, start - reach), min(high, start + reach)
         found = minimize_scalar(
-            f, bounds=(left, right), method="bounded", options={"xatol": 1e-7 * width}
+            f, bounds=(left, right), method="bounded", options={"xatol": 1e-6 * width}
         ).x
         at_left, at_right = found - left < reach / 100, right - found < reach / 100
         if not ((at_left and left > low) or (at_right and right < high)):
