@@ -340,6 +340,8 @@ def test_direct_estimates_of_a_unit_level_fit():
     wrong = diagnose(fit, **told | {"direct": direct + 0.5})
     assert any("by more than the errors of both" in finding for finding in wrong.findings)
     assert diagnose(fit).grades["estimate"].equals(fit.areas["p0"].rename("estimate"))
+    with pytest.raises(SaeError, match="needs a reference: give published, or direct"):
+        diagnose(fit, weights=fit.areas["n_census"])
     with pytest.raises(SaeError, match="direct needs sampling_variance"):
         diagnose(fit, direct=direct)
     with pytest.raises(SaeError, match="sampling_variance is missing for area 'D00'"):

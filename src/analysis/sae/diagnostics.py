@@ -261,7 +261,7 @@ def diagnose(
     rule = GradeRule() if rule is None else rule
     table = estimates(fit, indicator)
     if direct is not None:
-        if hasattr(fit, "error_variance"):
+        if _area_level(fit):
             raise SaeError("direct is for a unit level fit: an area level fit has its own")
         if sampling_variance is None:
             raise SaeError("direct needs sampling_variance, the variances of the direct estimates")
@@ -289,6 +289,10 @@ def diagnose(
     )
 
 
+def _area_level(fit: Any) -> bool:
+    return hasattr(fit, "error_variance")
+
+
 def calibrate(
     table: pd.DataFrame,
     weights: npt.ArrayLike | pd.Series,
@@ -308,6 +312,8 @@ def calibrate(
     share = shares(weights, group, area)
     known = group.unique()
     if published is None:
+        if table["direct"].isna().all():
+            raise SaeError("the calibration needs a reference: give published, or direct estimates")
         share = share.where(table["direct"].notna())
         share = share / share.groupby(group).transform("sum")
         reference = (share * table["direct"]).groupby(group).sum(min_count=1).reindex(known)
@@ -336,8 +342,9 @@ def calibrate(
 def _normality(fit: Any, table: pd.DataFrame) -> pd.DataFrame:
     from scipy import stats
 
-    area_level = hasattr(fit, "error_variance")
-    residuals = np.asarray(fit.whitened_residuals if area_level else fit.residuals, dtype=float)
+    residuals = np.asarray(
+        fit.whitened_residuals if _area_level(fit) else fit.residuals, dtype=float
+    )
     kept = table.set_index("area")["shrinkage"].reindex(fit.effects.index).to_numpy(dtype=float)
     real = kept > 0
     effects = fit.effects.to_numpy(dtype=float)[real] / np.sqrt(kept[real])
@@ -389,7 +396,7 @@ def _influence(fit: Any) -> pd.DataFrame:
 def _r2(fit: Any) -> pd.Series:
     fitted = fit.design @ fit.coefficients
     adjusted = np.nan
-    if hasattr(fit, "error_variance"):
+    if _area_level(fit):
         sampled = fit.error_variance
         design = fit.design.reindex(sampled.index).to_numpy()
         fitted, level1 = fitted.reindex(sampled.index), float(sampled.mean())
@@ -437,8 +444,7 @@ def _bias_test(fit: Any, table: pd.DataFrame, sampling_variance: Any) -> pd.Seri
     # Of few areas, or one estimate for all, there is no line.
     if len(x) < 3 or np.ptp(x) <= 1e-12 * np.abs(x).max():
         return None
-    area_level = hasattr(fit, "simulate")
-    if area_level:
+    if _area_level(fit):
         error = fit.areas.loc[known, "sampling_variance"]
     else:
         error = by_area(sampling_variance, "sampling_variance", table["area"], complete=False)
@@ -447,7 +453,7 @@ def _bias_test(fit: Any, table: pd.DataFrame, sampling_variance: Any) -> pd.Seri
     variance = error.to_numpy() + table.loc[known, "mse"].to_numpy()
     line = stats.linregress(x, y)
     f, w = _brown_f(x[np.newaxis], y[np.newaxis])[0], ((y - x) ** 2 / variance).sum()
-    if area_level:
+    if _area_level(fit):
         drawn_y, drawn_x = fit.simulate(REPLICATES)
         slope = np.median(_slope(drawn_x, drawn_y))
         drawn_w = ((drawn_y - drawn_x) ** 2 / variance).sum(axis=1)
