@@ -945,7 +945,7 @@ def test_one_fit_is_the_fit_of_its_transformed_welfare():
 
 def test_estimates_and_their_errors_are_right_where_the_truth_is_known():
     """Simulated populations: intervals cover, the bootstrap MSE is unbiased, EB beats direct."""
-    study = simulation.study(simulation.Setting(), runs=100, replicates=50, seed=2)
+    study = simulation.study(simulation.Setting(), runs=100, replicates=60, seed=2)
     verdict = simulation.verdict(study)
     assert 0.93 <= verdict["coverage"] <= 0.97
     assert abs(verdict["relative_bias"]) < 0.10
