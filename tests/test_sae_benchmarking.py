@@ -97,7 +97,7 @@ def test_by_hand():
     assert "fell below 0" in benchmark(table, 0.001, weights, method="raking").summary()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 30), st.integers(0, 2**32 - 1), st.sampled_from(["ratio", "raking", "mse"]))
 def test_nothing_happens_where_the_target_is_met(count, seed, method):
     rng = np.random.default_rng(seed)
@@ -170,9 +170,24 @@ def test_input_that_is_wrong_is_refused(fit, persons, kota):
         (hole, 5.0, persons, {}, "'estimate' is missing in area 'A05'"),
         (no_mse, 5.0, persons, {"method": "mse"}, "needs the MSE .* missing in 'A05'"),
         (zero, 5.0, persons, {}, "weighted mean of 0"),
-        (fit, 5.0, persons, {"indicator": "p0"}, "no table with the columns 'area' and 'p0'"),
+        (fit, 5.0, persons, {"indicator": "p0"}, "there is no column 'p0' among"),
         (fit.areas.iloc[[0, 0]], 5.0, [1, 1], {}, "area 'A00' appears more than once"),
     ]
     for given_fit, aim, weights, options, told in cases:
         with pytest.raises(SaeError, match=told):
             benchmark(given_fit, aim, weights, **options)
+
+
+def test_a_column_without_an_index_goes_by_position(fit, persons):
+    """A column of the fit's own table; another index is by area, and must have them all."""
+    column = pd.Series(persons.reindex(fit.areas["area"]).to_numpy())
+    named = benchmark(fit, 5.0, persons).areas
+    pd.testing.assert_frame_equal(benchmark(fit, 5.0, column).areas, named)
+    with pytest.raises(SaeError, match="weights is missing for area 'A00'"):
+        benchmark(fit, 5.0, column.set_axis(column.index + 1))
+    # Areas that are called 0 to n - 1 are matched by name.
+    table = fit.areas.assign(area=range(len(column)))
+    shuffled = column.sample(frac=1, random_state=1)
+    pd.testing.assert_series_equal(
+        benchmark(table, 5.0, shuffled).areas["benchmarked"], named["benchmarked"]
+    )

@@ -10,7 +10,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from analysis import paths
-from analysis.sae import GradeRule, SaeError, diagnose, fay_herriot
+from analysis.sae import GradeRule, SaeError, benchmark, diagnose, empirical_best, fay_herriot
 
 REFERENCE = paths.RAW / "reference"
 
@@ -179,7 +179,7 @@ def test_a_spatial_fit(lattice):
     assert np.cov(drawn.T) == pytest.approx(np.eye(36), abs=0.12)
     assert diagnosis.influence["leverage"].sum() == pytest.approx(2)
     # The predictor gives the estimates.
-    predicted = lattice.predictor @ (lattice.response - lattice.fitted)
+    predicted = lattice.predictor @ (lattice.response_values - lattice.fitted)
     assert predicted == pytest.approx(lattice.effects.to_numpy())
 
 
@@ -312,6 +312,49 @@ def test_a_unit_level_fit_and_its_wrong_transformation():
     assert (right.grades["grade"] == 1).all()
     wrong = diagnose(unit_level(np.exp(logs - 13), area, x), indicator="p0")
     assert any("residuals are not normal" in finding for finding in wrong.findings)
+
+
+def test_direct_estimates_of_a_unit_level_fit():
+    """W by hand; the default indicator is the headcount; errors say what to do."""
+    census = pd.read_csv(REFERENCE / "unit_census.csv")
+    sample = pd.read_csv(REFERENCE / "unit_sample.csv")
+    given = {"welfare": "y", "covariates": ["z1", "z2"], "area": "area", "line": 300_000.0}
+    fit = empirical_best(sample, census, transformation="log", replicates=30, **given)
+    poor = (sample["y"] < 300_000).groupby(sample["area"])
+    direct, size = poor.mean(), poor.size()
+    variance = fit.areas.set_index("area")["p0"].reindex(size.index)
+    variance = variance * (1 - variance) / size
+    told = {"direct": direct, "sampling_variance": variance}
+    diagnosis = diagnose(fit, weights=fit.areas["n_census"], **told)
+    table = fit.areas.set_index("area").loc[direct.index]
+    mse = fit.mse.set_index("area").loc[direct.index, "p0"]
+    w = ((direct - table["p0"]) ** 2 / (variance + mse)).sum()
+    test = diagnosis.bias_test
+    assert test["w"] == pytest.approx(w) and test["areas"] == len(direct) == 41
+    assert test["w_p"] == pytest.approx(stats.chi2.sf(w, 41)) and np.isnan(test["f_p"])
+    assert (
+        "Brown's test" in diagnosis.summary() and "nan" not in diagnosis.summary().split("W =")[1]
+    )
+    assert diagnosis.calibration["reference"].notna().all()
+    assert diagnosis.findings == []
+    wrong = diagnose(fit, **told | {"direct": direct + 0.5})
+    assert any("by more than the errors of both" in finding for finding in wrong.findings)
+    assert diagnose(fit).grades["estimate"].equals(fit.areas["p0"].rename("estimate"))
+    with pytest.raises(SaeError, match="needs a reference: give published, or direct"):
+        diagnose(fit, weights=fit.areas["n_census"])
+    with pytest.raises(SaeError, match="direct needs sampling_variance"):
+        diagnose(fit, direct=direct)
+    with pytest.raises(SaeError, match="sampling_variance is missing for area 'D00'"):
+        diagnose(fit, direct=direct, sampling_variance=variance.drop("D00"))
+    with pytest.raises(SaeError, match="name another as indicator, of 'n_sample', .*'mean', 'p0'"):
+        benchmark(fit, 0.2, fit.areas["n_census"])
+    with pytest.raises(SaeError, match="NestedError has no estimates by area: give what"):
+        diagnose(fit.fit)
+
+
+def test_direct_estimates_are_not_given_twice(fit):
+    with pytest.raises(SaeError, match="an area level fit has its own"):
+        diagnose(fit, direct=fit.areas["direct"], sampling_variance=1.0)
 
 
 def test_nothing_between_areas():

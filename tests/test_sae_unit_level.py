@@ -4,6 +4,7 @@ import functools
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -27,8 +28,8 @@ from analysis.sae import (
 from analysis.sae.bootstrap import Conditional, Truth
 from analysis.sae.census import Census, deviations, expected
 from analysis.sae.measures import Expected
-from analysis.sae.nested_error import Households, fit_transformed, minimum
 from analysis.sae.transformations import Transformation
+from analysis.sae.unit_model import Households, fit_transformed, minimum
 
 REFERENCE = paths.RAW / "reference"
 OWN = {"welfare": "y", "covariates": ["z1", "z2"], "area": "area", "line": 300_000.0}
@@ -666,7 +667,8 @@ def test_processes_give_the_same_bits(monkeypatch):
     pd.testing.assert_frame_equal(there.mse, here.mse, check_exact=True)
 
 
-def test_the_executor_of_a_dask_client():
+def test_the_executor_of_a_dask_client(monkeypatch):
+    """The census goes to the workers once, and not with every task."""
     distributed = pytest.importorskip("distributed")
     given = {**OWN, "replicates": 6, "seed": 5}
     sample, census = own("sample"), own("census")
@@ -677,8 +679,16 @@ def test_the_executor_of_a_dask_client():
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
+        sent, submit = [], client.submit
+
+        def noted(function, *arguments):
+            sent.append(arguments)
+            return submit(function, *arguments)
+
+        monkeypatch.setattr(client, "submit", noted)
         there = empirical_best(sample, census, executor=client.get_executor(), **given)
     pd.testing.assert_frame_equal(there.mse, here.mse, check_exact=True)
+    assert len(sent) == 6 and not any(hasattr(a, "draw") for a in sent[0])
 
 
 def test_an_mse_that_was_not_computed_is_missing():
@@ -686,6 +696,16 @@ def test_an_mse_that_was_not_computed_is_missing():
     assert list(result.mse.columns) == ["area", "mean", "p0", "p1", "p2"]
     assert result.mse[["mean", "p0", "p1", "p2"]].isna().all(axis=None)
     assert result.rmse["p0"].isna().all()
+
+
+def test_no_cv_where_the_estimate_is_zero():
+    result = empirical_best(own("sample"), own("census"), transformation="log", **OWN)
+    result = replace(
+        result,
+        areas=result.areas.assign(p0=0.0, mean=-2.0),
+        mse=result.mse.assign(p0=0.01, mean=4.0),
+    )
+    assert result.cv["p0"].isna().all() and (result.cv["mean"] == 1).all()
 
 
 def test_a_bar_only_when_asked(capsys):
@@ -787,13 +807,13 @@ WRONG = {
             "census": changed("census", z3=0.0),
             "covariates": ["z1", "z2", "z3"],
         },
-        "z3 is a combination of z1, z2",
+        "'z3' is a linear combination of 'z1', 'z2'",
     ),
     "constant": (
         lambda: {"sample": changed("sample", z2=4.0)},
-        "z2 is the same in every row",
+        "'z2' is the same in every row",
     ),
-    "zero": (lambda: {"sample": changed("sample", z2=0.0)}, "z2 is zero in every row"),
+    "zero": (lambda: {"sample": changed("sample", z2=0.0)}, "'z2' is zero in every row"),
     "unseen": (
         lambda: {
             "sample": changed("sample", z2=lambda d: np.where(d["z2"] > 0, "a", "b")),
@@ -811,8 +831,11 @@ WRONG = {
     ),
     "line": (lambda: {"line": 0}, "line must be a number above zero"),
     "line missing": (lambda: {"line": float("nan")}, "line must be a number above zero"),
-    "transformation": (lambda: {"transformation": "sqrt"}, "'sqrt' is unknown.*box-cox"),
-    "predictor": (lambda: {"predictor": "ell"}, "'ell' is unknown"),
+    "transformation": (
+        lambda: {"transformation": "sqrt"},
+        "one of 'none', .*'box-cox', not 'sqrt'",
+    ),
+    "predictor": (lambda: {"predictor": "ell"}, "predictor must be one of .* not 'ell'"),
     "indicator": (lambda: {"indicators": ["q0"]}, "'q0' is unknown"),
     "indicator of known": (
         lambda: {"indicators": ["gini"], "predictor": "eb"},
@@ -834,7 +857,11 @@ WRONG = {
     ),
     "other codes": (
         lambda: {"census": changed("census", area=lambda d: d["area"].str[1:].astype(int))},
-        "no area of the sample .*'D00'.* is in the census",
+        r"no area of the sample \(area such as 'D00'\) is in the census \(such as 0\)",
+    ),
+    "no table": (
+        lambda: {"census": own("census").to_dict()},
+        "the census must be a pandas DataFrame, not dict",
     ),
     "mixed codes": (
         lambda: {"census": with_values("census", "area", {0: 7, 1: "D00"})},
@@ -882,7 +909,7 @@ def test_wrong_input_is_refused_in_words(case):
 
 
 def test_nested_error_refuses_an_unknown_method():
-    with pytest.raises(SaeError, match="reml, ml"):
+    with pytest.raises(SaeError, match="'reml', 'ml', not 'gls'"):
         nested_error(own("sample"), response="y", covariates=["z1"], area="area", method="gls")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.sae.estimates import some
-from analysis.sae.inputs import SaeError
+from analysis.sae.design import check_collinear
+from analysis.sae.inputs import SaeError, some
 
 Column = npt.ArrayLike | pd.Series
 Matrix = npt.ArrayLike | pd.DataFrame
@@ -200,25 +200,19 @@ def _design(covariates: Matrix, area: pd.Index) -> pd.DataFrame:
 def _basis(design: pd.DataFrame, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An orthonormal basis of the covariates over the observed areas; refuse collinear ones."""
     values = design.to_numpy()
+    check_collinear(values[observed], list(design.columns), "area with a direct estimate")
     scale = np.linalg.norm(values[observed], axis=0)
-    for name, size in zip(design.columns, scale, strict=True):
-        if size == 0:
-            raise SaeError(f"covariate {name!r} is 0 in every area with a direct estimate: drop it")
-    # Columns are added one by one, so that the first to depend on those before it is named.
-    triangle = np.linalg.qr(values[observed] / scale, mode="r")
-    dependent = np.abs(np.diag(triangle)) < 1e-9
-    if dependent.any():
-        raise SaeError(
-            f"covariate {design.columns[dependent.argmax()]!r} is a linear combination of those "
-            f"before it (over the areas with a direct estimate): drop one of them"
-        )
-    triangle = triangle * scale
+    triangle = np.linalg.qr(values[observed] / scale, mode="r") * scale
     return np.linalg.solve(triangle.T, values.T).T, triangle
 
 
 def _weights(matrix: Matrix, area: pd.Index) -> np.ndarray:
     """A row-standardised spatial weights matrix in the order of the areas."""
+    if hasattr(matrix, "toarray"):  # of scipy.sparse
+        matrix = matrix.toarray()
     if isinstance(matrix, pd.DataFrame):
+        if matrix.shape == (len(area), len(area)) and not matrix.columns.isin(area).any():
+            matrix = matrix.set_axis(matrix.index, axis=1)
         for axis, index in (("rows", matrix.index), ("columns", matrix.columns)):
             if index.has_duplicates:
                 twice = some(index[index.duplicated()].unique())

@@ -5,7 +5,8 @@ area, and what is left between areas. Where an area's direct estimate is precise
 near it, where it is not it moves to the regression.
 """
 
-import html
+from __future__ import annotations  # signatures are shown as they are written
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from analysis.sae import area_inputs, independent, spatial
 from analysis.sae.area_inputs import AreaData, Column, Matrix
-from analysis.sae.inputs import SaeError
+from analysis.sae.estimates import coefficient_table, to_html
+from analysis.sae.inputs import SaeError, one_of, whole
 
 ARCSINE = "arcsine"
 ANALYTIC, BOOTSTRAP, NONE = "analytic", "bootstrap", "none"
@@ -34,8 +36,8 @@ class AreaLevelFit:
         of exactly 0 is a documented result: see ``notes``.
     rho
         Spatial correlation; NaN without a ``weights_matrix`` and where ``sigma2_u`` is 0.
-    coefficients
-        ``term, estimate, se, z, p``, on the transformed scale.
+    coefficients, standard_errors
+        By covariate, on the transformed scale.
     areas
         One row per area: ``area, estimate, mse, rmse, cv, lower, upper, shrinkage, synthetic,
         direct, sampling_variance``. ``cv`` is a fraction. ``shrinkage`` is the weight of the area's
@@ -49,7 +51,7 @@ class AreaLevelFit:
         Covariates by area, all areas.
     effects
         Predicted area effects on the transformed scale, by area.
-    response, error_variance
+    response_values, error_variance
         Direct estimates and sampling variances on the transformed scale, by area that has one.
     whitening, predictor
         V^-1/2 of the m direct estimates, V their variance under the model, and the matrix that
@@ -63,7 +65,8 @@ class AreaLevelFit:
     transformation: str | None
     sigma2_u: float
     rho: float
-    coefficients: pd.DataFrame
+    coefficients: pd.Series
+    standard_errors: pd.Series
     areas: pd.DataFrame
     log_likelihood: float
     aic: float
@@ -73,7 +76,7 @@ class AreaLevelFit:
     replicates: int
     design: pd.DataFrame
     effects: pd.Series
-    response: pd.Series
+    response_values: pd.Series
     error_variance: pd.Series
     whitening: np.ndarray
     predictor: np.ndarray
@@ -86,31 +89,30 @@ class AreaLevelFit:
     @property
     def fitted(self) -> pd.Series:
         """X beta on the transformed scale, by area with a direct estimate."""
-        beta = self.coefficients["estimate"].to_numpy()
-        return (self.design @ beta).reindex(self.response.index)
+        return (self.design @ self.coefficients).reindex(self.response_values.index)
 
     @property
     def residuals(self) -> pd.Series:
         """(direct - estimate) / sqrt(sampling variance) on the transformed scale."""
-        estimate = self.fitted + self.effects.reindex(self.response.index)
-        return (self.response - estimate) / np.sqrt(self.error_variance)
+        estimate = self.fitted + self.effects.reindex(self.response_values.index)
+        return (self.response_values - estimate) / np.sqrt(self.error_variance)
 
     @property
     def whitened_design(self) -> np.ndarray:
         """V^-1/2 X (m, p): with the next, the regression as ordinary least squares."""
-        return _times(self.whitening, self.design.reindex(self.response.index).to_numpy())
+        return _times(self.whitening, self.design.reindex(self.response_values.index).to_numpy())
 
     @property
     def whitened_residuals(self) -> np.ndarray:
         """V^-1/2 (y - X beta) (m,): independent N(0, 1) under the model."""
-        return _times(self.whitening, (self.response - self.fitted).to_numpy())
+        return _times(self.whitening, (self.response_values - self.fitted).to_numpy())
 
     def simulate(self, replicates: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Direct estimates and EBLUPs drawn from the fitted model, its parameters as known.
 
         Two arrays (replicates, m), back on the scale of the input, areas as in ``response``.
         """
-        noise = np.random.default_rng(seed).standard_normal((len(self.response), replicates))
+        noise = np.random.default_rng(seed).standard_normal((len(self.response_values), replicates))
         if self.whitening.ndim == 1:
             spread = noise / self.whitening[:, np.newaxis]
         else:
@@ -120,7 +122,7 @@ class AreaLevelFit:
         predicted = fitted + _times(self.predictor, spread).T
         if self.transformation is None:
             return y, predicted
-        left = self.prediction_variance.reindex(self.response.index).to_numpy()
+        left = self.prediction_variance.reindex(self.response_values.index).to_numpy()
         return np.sin(np.clip(y, 0, np.pi / 2)) ** 2, rate_expectation(predicted, left)
 
     @property
@@ -137,7 +139,7 @@ class AreaLevelFit:
         if outside := int(self.areas["synthetic"].sum()):
             how = "the regression and the neighbours" if self.spatial else "the regression"
             told.append(f"{outside} areas have no direct estimate: {how} alone (synthetic).")
-        freedom = len(self.response) - len(self.coefficients)
+        freedom = len(self.response_values) - len(self.coefficients)
         if freedom < 10:
             told.append(f"sigma2_u rests on {freedom} degrees of freedom only.")
         missing = int(self.areas["mse"].isna().sum())
@@ -157,13 +159,13 @@ class AreaLevelFit:
             how = f"parametric bootstrap, {self.replicates} replicates"
         lines = [
             f"{model} model, {self.method}, transformation: {self.transformation or 'none'}",
-            f"{len(areas)} areas, {len(self.response)} with a direct estimate",
+            f"{len(areas)} areas, {len(self.response_values)} with a direct estimate",
             f"sigma2_u {self.sigma2_u:.6g}" + (f", rho {self.rho:.4f}" if self.spatial else ""),
             f"log-likelihood {self.log_likelihood:.3f}, AIC {self.aic:.3f}, BIC {self.bic:.3f}",
             f"shrinkage {_range(areas.loc[~areas['synthetic'], 'shrinkage'])}",
             f"RMSE {_range(areas['rmse'])} (MSE: {how})",
             "",
-            self.coefficients.to_string(index=False, float_format="{:.5g}".format),
+            coefficient_table(self).to_string(float_format="{:.5g}".format),
         ]
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes)])
 
@@ -171,8 +173,7 @@ class AreaLevelFit:
         return f"<{type(self).__name__}: {self.summary().partition(chr(10))[0]}>"
 
     def _repr_html_(self) -> str:
-        table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return to_html(self.summary(), self.areas)
 
 
 def _times(matrix: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -256,7 +257,8 @@ def fay_herriot(
     weights_matrix
         Row-standardised spatial weights (M, M) of the simultaneous autoregression of the area
         effects (Petrucci and Salvati 2006), a row and a column for every area; a row of zeros is an
-        island. Not together with a transformation.
+        island. Columns of a DataFrame that name no area (V1, V2, ... of R) are in the order of its
+        rows. May be sparse. Not together with a transformation.
     effective_sample_size
         For the arcsine transformation (M,): sample size divided by the design effect.
     mse
@@ -287,7 +289,7 @@ def fay_herriot(
     `analysis.sae.spatial.analytic_mse`, `analysis.sae.spatial.bootstrap`. An analytic MSE whose
     bias correction leaves nothing positive is missing.
     """
-    _check_options(method, transformation, weights_matrix, mse, replicates, level)
+    _check_options(method, transformation, weights_matrix, mse, replicates, seed, level)
     if transformation is None and sampling_variance is None:
         raise SaeError('sampling_variance may be None only with transformation="arcsine"')
     if transformation == ARCSINE and effective_sample_size is None:
@@ -356,11 +358,12 @@ def _check_options(
     weights_matrix: Any,
     mse: str,
     replicates: int,
+    seed: int,
     level: float,
 ) -> None:
-    _one_of("method", method, independent.METHODS)
-    _one_of("transformation", transformation, (None, ARCSINE))
-    _one_of("mse", mse, ("auto", ANALYTIC, BOOTSTRAP, NONE))
+    one_of("method", method, independent.METHODS)
+    one_of("transformation", transformation, (None, ARCSINE))
+    one_of("mse", mse, ("auto", ANALYTIC, BOOTSTRAP, NONE))
     if weights_matrix is not None:
         if method not in spatial.METHODS:
             told = " or ".join(repr(name) for name in spatial.METHODS)
@@ -372,15 +375,10 @@ def _check_options(
             )
     if transformation is not None and mse == ANALYTIC:
         raise SaeError('there is no analytic MSE under the arcsine: use mse="bootstrap"')
-    if not (isinstance(replicates, int | np.integer) and replicates >= 0):
-        raise SaeError(f"replicates must be a whole number, 0 or more, not {replicates!r}")
+    whole("replicates", replicates, 0)
+    whole("seed", seed, 0)
     if not 0 < level < 1:
         raise SaeError(f"level must be between 0 and 1, not {level!r}")
-
-
-def _one_of(name: str, value: Any, known: tuple) -> None:
-    if value not in known:
-        raise SaeError(f"{name} must be one of {', '.join(map(repr, known))}, not {value!r}")
 
 
 def _normal_quantile(level: float) -> float:
@@ -533,16 +531,10 @@ def _result(
     level: float,
     replicates: int,
 ) -> AreaLevelFit:
-    from scipy.special import ndtr
-
     # From the basis back to the covariates as given: X = B R, so beta = R^-1 b.
     beta = np.linalg.solve(data.triangle, model.beta)
     half = np.linalg.solve(data.triangle, np.linalg.cholesky(model.covariance))
     se = np.sqrt((half**2).sum(axis=1))
-    z = beta / se
-    coefficients = pd.DataFrame(
-        {"term": data.design.columns, "estimate": beta, "se": se, "z": z, "p": 2 * ndtr(-abs(z))}
-    )
     observed = data.observed
     area = data.area[observed]
     parameters = len(beta) + (2 if model.fitted is not None else 1)
@@ -551,7 +543,8 @@ def _result(
         transformation=transformation,
         sigma2_u=float(model.sigma2_u),
         rho=float(model.rho),
-        coefficients=coefficients,
+        coefficients=pd.Series(beta, index=data.design.columns, name="coefficient"),
+        standard_errors=pd.Series(se, index=data.design.columns, name="standard_error"),
         areas=areas,
         log_likelihood=float(model.log_likelihood),
         aic=float(2 * parameters - 2 * model.log_likelihood),
@@ -561,7 +554,7 @@ def _result(
         replicates=replicates,
         design=data.design,
         effects=pd.Series(model.effects, index=data.area, name="effect"),
-        response=pd.Series(y[observed], index=area, name="response"),
+        response_values=pd.Series(y[observed], index=area, name="response"),
         error_variance=pd.Series(error[observed], index=area, name="error_variance"),
         whitening=model.whitening,
         predictor=model.predictor,

@@ -1,6 +1,7 @@
 """Benchmarking: small area estimates that add up to a figure that is published."""
 
-import html
+from __future__ import annotations  # signatures are shown as they are written
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.sae import estimates as tables
-from analysis.sae.inputs import SaeError
+from analysis.sae.estimates import by_area, estimates, shares, to_html
+from analysis.sae.inputs import SaeError, one_of, some
 
 METHODS = ("ratio", "raking", "mse")
 ALL = "all"
@@ -64,8 +65,7 @@ class Benchmark:
         return f"<{type(self).__name__}: {self.summary().partition(chr(10))[0]}>"
 
     def _repr_html_(self) -> str:
-        table = self.areas.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return to_html(self.summary(), self.areas)
 
 
 def benchmark(
@@ -105,7 +105,8 @@ def benchmark(
         The published figure, in the unit of the estimates; with ``by`` one per group (a Series or
         a mapping).
     weights
-        Population of the areas, in persons or as shares: by index (a Series) or by position.
+        Population of the areas, in persons or as shares: by index (a Series) or by position
+        (an array, or a column of the fit's ``areas``).
     by
         The group of each area, for instance its kota.
     method, indicator
@@ -121,15 +122,13 @@ def benchmark(
         A weight, group, target or estimate is missing; the method is unknown; the weighted mean is
         0 (``ratio``); an MSE is missing (``mse``). The message names the areas or the group.
     """
-    if method not in METHODS:
-        told = ", ".join(map(repr, METHODS))
-        raise SaeError(f"method must be one of {told}, not {method!r}")
-    table = tables.estimates(fit, indicator)
+    one_of("method", method, METHODS)
+    table = estimates(fit, indicator)
     area = table["area"]
     group = pd.Series(ALL, index=table.index)
     if by is not None:
-        group = tables.by_area(by, "by", area)
-    share = tables.shares(weights, group, area)
+        group = by_area(by, "by", area)
+    share = shares(weights, group, area)
     goals = _targets(target, group, by is not None)
     aggregate = (share * table["estimate"]).groupby(group).sum().reindex(goals.index)
     difference = goals - aggregate
@@ -142,8 +141,7 @@ def benchmark(
         lost = table["mse"].isna()
         if lost.any():
             raise SaeError(
-                f"method='mse' needs the MSE of every area, but it is missing in "
-                f"{tables.some(area[lost])}"
+                f"method='mse' needs the MSE of every area, but it is missing in {some(area[lost])}"
             )
         spread = (share * table["mse"]).groupby(group).transform("sum")
         if (spread == 0).any():
@@ -196,5 +194,5 @@ def _targets(target: Any, group: pd.Series, grouped: bool) -> pd.Series:
         goals = pd.Series(float(target), index=known)
     wrong = ~np.isfinite(goals)
     if wrong.any():
-        raise SaeError(f"target has no figure for group {tables.some(goals.index[wrong])}")
+        raise SaeError(f"target has no figure for group {some(goals.index[wrong])}")
     return goals

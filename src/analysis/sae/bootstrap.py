@@ -26,16 +26,16 @@ from analysis.sae.census import Census, chebyshev, expected
 from analysis.sae.distribution import simulate
 from analysis.sae.inputs import SaeError
 from analysis.sae.measures import Expected
-from analysis.sae.nested_error import Estimate, Households, fit_transformed
 from analysis.sae.transformations import Transformation
+from analysis.sae.unit_model import Estimate, Households, fit_transformed
 
 # Effects of areas are followed this many standard deviations to both sides: 3e-12 are beyond.
 EFFECT_REACH = 7.0
 # Workers are started when what is left would take longer than this in the calling process.
 SERIAL_SECONDS = 4.0
-# Into how many tasks the replicates are cut for an executor that is not ours: each of them
-# carries the census with it.
-FOREIGN_TASKS = 16
+# Into how many tasks the replicates are cut for an executor that is not ours, if each of them
+# carries the census with it, and if the workers of a cluster have it.
+FOREIGN_TASKS, CLUSTER_TASKS = 16, 256
 
 
 class Draws(Protocol):
@@ -270,9 +270,14 @@ def run(
     )
     with bar:
         if executor is not None:
-            size = -(-replicates // min(replicates, FOREIGN_TASKS))
+            held, tasks = draws, FOREIGN_TASKS
+            # The executor of a Dask client has no other way to send what all tasks need only once.
+            client = getattr(executor, "_client", None)
+            if hasattr(client, "scatter"):
+                held, tasks = client.scatter(draws, broadcast=True, hash=False), CLUSTER_TASKS
+            size = -(-replicates // tasks)
             chunks = [(b, min(b + size, replicates)) for b in range(0, replicates, size)]
-            futures = [executor.submit(_chunk, draws, *chunk) for chunk in chunks]
+            futures = [executor.submit(_chunk, held, *chunk) for chunk in chunks]
             return np.concatenate(list(_collected(futures, chunks, bar)))
         found = []
         began = time.perf_counter()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, some
 
 INTERCEPT = "intercept"
 # A column of the design counts as a combination of the others when what is left of it, relative
@@ -22,6 +22,8 @@ def check(data: pd.DataFrame, columns: Sequence[Hashable], where: str) -> None:
     SaeError
         One of these does not hold; the message names ``where`` and the columns.
     """
+    if not isinstance(data, pd.DataFrame):
+        raise SaeError(f"the {where} must be a pandas DataFrame, not {type(data).__name__}")
     doubled = [str(c) for c in dict.fromkeys(columns) if (data.columns == c).sum() > 1]
     if doubled:
         raise SaeError(f"the {where} has more than one column named {', '.join(doubled)}")
@@ -143,12 +145,9 @@ class Coding:
             codes = known[found]
             if (known < 0).any():
                 unseen = [value for value, code in zip(values, known, strict=True) if code < 0]
-                shown = ", ".join(repr(str(c)) for c in unseen[:5]) + (
-                    f" and {len(unseen) - 5} more" if len(unseen) > 5 else ""
-                )
                 raise SaeError(
-                    f"column {name} of the {where} has {shown} in {(codes < 0).sum()} rows, which "
-                    f"the sample never has: merge categories until both have the same ones"
+                    f"column {name} of the {where} has {some(unseen)} in {(codes < 0).sum()} rows, "
+                    f"which the sample never has: merge categories until both have the same ones"
                 )
             if rows is not None:
                 codes = codes[rows]
@@ -158,8 +157,10 @@ class Coding:
         return matrix
 
 
-def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
+def check_collinear(x: np.ndarray, names: Sequence[str], each: str = "row of the sample") -> None:
     """Refuse a design (rows, columns) in which a column is a combination of those before it.
+
+    ``each`` says what a row is.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
     length = np.sqrt(np.einsum("ij,ij->j", x, x))
     zero = [name for name, size in zip(names, length, strict=True) if size == 0]
     if zero:
-        raise SaeError(f"covariate {', '.join(zero)} is zero in every row of the sample: drop it")
+        raise SaeError(f"covariate {some(zero)} is zero in every {each}: drop it")
     if len(x) < x.shape[1]:
         raise SaeError(f"{len(x)} rows of sample cannot tell {x.shape[1]} coefficients")
     left = np.abs(np.diag(np.linalg.qr(x / length, mode="r")))
@@ -181,7 +182,8 @@ def check_collinear(x: np.ndarray, names: Sequence[str]) -> None:
     weights = np.linalg.lstsq(scaled[:, :column], scaled[:, column], rcond=None)[0]
     others = [names[j] for j in np.flatnonzero(np.abs(weights) > 1e-6)]
     if others == [INTERCEPT]:
-        raise SaeError(f"covariate {names[column]} is the same in every row of the sample: drop it")
+        raise SaeError(f"covariate {names[column]!r} is the same in every {each}: drop it")
     raise SaeError(
-        f"covariate {names[column]} is a combination of {', '.join(others)}: drop one of them"
+        f"covariate {names[column]!r} is a linear combination of {some(others)} (over every "
+        f"{each}): drop one of them"
     )

@@ -1,6 +1,7 @@
 """Is the model to be trusted, and which of its estimates?"""
 
-import html
+from __future__ import annotations  # signatures are shown as they are written
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.sae import estimates as tables
-from analysis.sae.inputs import SaeError
+from analysis.sae.estimates import by_area, estimates, shares, to_html
+from analysis.sae.inputs import SaeError, some
 
 REPLICATES = 999  # of the bias test
 SHAPIRO_LIMIT = 5000  # beyond it scipy's p-value of Shapiro and Wilk is not accurate
@@ -160,9 +161,13 @@ class Diagnosis:
         if self.bias_test is not None:
             test = self.bias_test
             parts.append(
-                f"Brown's test: direct = {test['intercept']:.4g} + {test['slope']:.4f} estimate "
-                f"(expected slope {test['slope_expected']:.4f}), p = {test['f_p']:.3f}; "
-                f"W = {test['w']:.1f}, p = {test['w_p']:.3f}"
+                f"Brown's test: direct = {test['intercept']:.4g} + {test['slope']:.4f} estimate"
+                + (
+                    ""
+                    if np.isnan(test["f_p"])
+                    else f" (expected slope {test['slope_expected']:.4f}), p = {test['f_p']:.3f}"
+                )
+                + f"; W = {test['w']:.1f}, p = {test['w_p']:.3f}"
             )
         if self.calibration is not None:
             parts += ["Calibration", self.calibration.to_string(**compact)]
@@ -174,18 +179,19 @@ class Diagnosis:
         return f"<Diagnosis: {len(self.findings)} findings>"
 
     def _repr_html_(self) -> str:
-        table = self.grades.to_html(index=False, max_rows=12, float_format="{:.5g}".format)
-        return f"<pre>{html.escape(self.summary())}</pre>{table}"
+        return to_html(self.summary(), self.grades)
 
 
 def diagnose(
     fit: Any,
     *,
-    indicator: str = "estimate",
+    indicator: str | None = None,
     rule: GradeRule | None = None,
     weights: npt.ArrayLike | pd.Series | None = None,
     by: npt.ArrayLike | pd.Series | None = None,
     published: pd.Series | float | None = None,
+    direct: npt.ArrayLike | pd.Series | None = None,
+    sampling_variance: npt.ArrayLike | pd.Series | None = None,
     alpha: float = 0.05,
 ) -> Diagnosis:
     """Diagnose a fitted model and grade its estimates.
@@ -198,21 +204,25 @@ def diagnose(
         - ``areas`` (and ``mse``): see `analysis.sae.estimates.estimates`; with
           ``sampling_variance`` where there are direct estimates;
         - ``design``: covariates as a DataFrame, one row per area or household;
-        - ``coefficients``: a DataFrame with ``term, estimate``, or a Series by term;
+        - ``coefficients``: a Series by column of ``design``;
         - ``sigma2_u``, and ``sigma2_e`` (a number); an area level fit has ``error_variance`` (a
-          Series by area), ``response`` and ``simulate`` instead;
+          Series by area), ``response_values`` and ``simulate`` instead;
         - ``effects``: predicted area effects, a Series by area;
         - ``residuals``: y - X beta - effect, one per row of ``design`` that was observed;
         - ``whitened_design``, ``whitened_residuals``: V^-1/2 X and V^-1/2 (y - X beta), one row per
           row of ``residuals``, with V the variance of y under the model.
     indicator
-        ``estimate`` of an area level fit; ``p0`` and so on of a unit level one.
+        ``estimate`` of an area level fit (its default); ``p0`` (the default) and so on of a unit
+        level one.
     rule
         For the grades; `GradeRule` with its defaults if None.
     weights, by, published
         For the calibration: population by area, group (kota) of each area, and published figures by
         group (or one number without groups), in the unit of the estimates. Without ``published``
         the reference is the weighted mean of the direct estimates over the areas that have one.
+    direct, sampling_variance
+        For a unit level fit, which has none: direct estimates of the indicator and their variances
+        by area (missing where there is none), for the bias test and the calibration.
     alpha
         Below which p-value a test counts as a finding.
 
@@ -224,7 +234,8 @@ def diagnose(
     ------
     SaeError
         The fit has no such indicator, or weights, groups or published figures are missing for an
-        area or group; the message names it.
+        area or group; the message names it. Direct estimates are given to an area level fit, or
+        without their variances.
 
     Notes
     -----
@@ -243,10 +254,18 @@ def diagnose(
     estimate shrinks the very direct estimate it is compared with, so that a true model has a slope
     above 1 and a small W, and tables of F and chi-squared would reject it or never reject. Both
     p-values are therefore by simulation from the fitted model (999 draws, parameters as known);
-    ``slope_expected`` is the median slope there.
+    ``slope_expected`` is the median slope there. Of a unit level fit, p of W is from chi-squared
+    with as many degrees of freedom as areas, as if the errors of both were independent: where the
+    direct estimates are of the same sample this rejects too seldom, not too often. F has no p.
     """
     rule = GradeRule() if rule is None else rule
-    table = tables.estimates(fit, indicator)
+    table = estimates(fit, indicator)
+    if direct is not None:
+        if _area_level(fit):
+            raise SaeError("direct is for a unit level fit: an area level fit has its own")
+        if sampling_variance is None:
+            raise SaeError("direct needs sampling_variance, the variances of the direct estimates")
+        table["direct"] = by_area(direct, "direct", table["area"], complete=False)
     grades = table[["area", "estimate", "rmse", "cv", "synthetic"]].assign(grade=rule.grade(table))
     sampled = table.loc[~table["synthetic"], "shrinkage"]
     shrinkage = sampled.describe().drop(["count", "mean", "std"])
@@ -262,12 +281,16 @@ def diagnose(
         influence=_influence(fit),
         r2=_r2(fit),
         shrinkage=shrinkage,
-        bias_test=_bias_test(fit, table, indicator),
+        bias_test=_bias_test(fit, table, sampling_variance),
         calibration=calibration,
         grades=grades,
         rule=rule,
         alpha=alpha,
     )
+
+
+def _area_level(fit: Any) -> bool:
+    return hasattr(fit, "error_variance")
 
 
 def calibrate(
@@ -285,10 +308,12 @@ def calibrate(
     area = table["area"]
     group = pd.Series("all", index=table.index)
     if by is not None:
-        group = tables.by_area(by, "by", area)
-    share = tables.shares(weights, group, area)
+        group = by_area(by, "by", area)
+    share = shares(weights, group, area)
     known = group.unique()
     if published is None:
+        if table["direct"].isna().all():
+            raise SaeError("the calibration needs a reference: give published, or direct estimates")
         share = share.where(table["direct"].notna())
         share = share / share.groupby(group).transform("sum")
         reference = (share * table["direct"]).groupby(group).sum(min_count=1).reindex(known)
@@ -300,7 +325,7 @@ def calibrate(
         reference = pd.Series(published, dtype="float64").reindex(known)
         if reference.isna().any():
             lost = reference.index[reference.isna()]
-            raise SaeError(f"published has no figure for group {tables.some(lost)}")
+            raise SaeError(f"published has no figure for group {some(lost)}")
     estimate = (share * table["estimate"]).groupby(group).sum(min_count=1).reindex(known)
     return pd.DataFrame(
         {
@@ -317,8 +342,9 @@ def calibrate(
 def _normality(fit: Any, table: pd.DataFrame) -> pd.DataFrame:
     from scipy import stats
 
-    area_level = hasattr(fit, "error_variance")
-    residuals = np.asarray(fit.whitened_residuals if area_level else fit.residuals, dtype=float)
+    residuals = np.asarray(
+        fit.whitened_residuals if _area_level(fit) else fit.residuals, dtype=float
+    )
     kept = table.set_index("area")["shrinkage"].reindex(fit.effects.index).to_numpy(dtype=float)
     real = kept > 0
     effects = fit.effects.to_numpy(dtype=float)[real] / np.sqrt(kept[real])
@@ -368,16 +394,13 @@ def _influence(fit: Any) -> pd.DataFrame:
 
 
 def _r2(fit: Any) -> pd.Series:
-    coefficients = fit.coefficients
-    if isinstance(coefficients, pd.DataFrame):
-        coefficients = coefficients.set_index("term")["estimate"]
-    fitted = fit.design @ coefficients.reindex(fit.design.columns)
+    fitted = fit.design @ fit.coefficients
     adjusted = np.nan
-    if hasattr(fit, "error_variance"):
+    if _area_level(fit):
         sampled = fit.error_variance
         design = fit.design.reindex(sampled.index).to_numpy()
         fitted, level1 = fitted.reindex(sampled.index), float(sampled.mean())
-        adjusted = _adjusted_r2(fit.response.to_numpy(), design, sampled.to_numpy())
+        adjusted = _adjusted_r2(fit.response_values.to_numpy(), design, sampled.to_numpy())
     else:
         level1 = float(fit.sigma2_e)
     explained = float(fitted.var())
@@ -413,41 +436,52 @@ def _adjusted_r2(y: np.ndarray, design: np.ndarray, error: np.ndarray) -> float:
     return float(1 - less(within, of_sampling / (count - terms)) / less(total, error.mean()))
 
 
-def _bias_test(fit: Any, table: pd.DataFrame, indicator: str) -> pd.Series | None:
+def _bias_test(fit: Any, table: pd.DataFrame, sampling_variance: Any) -> pd.Series | None:
     from scipy import stats
 
-    if indicator != "estimate" or not hasattr(fit, "simulate"):
+    known = table["direct"].notna()
+    x, y = table.loc[known, "estimate"].to_numpy(), table.loc[known, "direct"].to_numpy()
+    # Of few areas, or one estimate for all, there is no line.
+    if len(x) < 3 or np.ptp(x) <= 1e-12 * np.abs(x).max():
         return None
-    areas = fit.areas.set_index("area").loc[fit.response.index]
-    x, y = areas["estimate"].to_numpy(), areas["direct"].to_numpy()
-    if np.ptp(x) <= 1e-12 * np.abs(x).max():  # one estimate for all: there is no line
-        return None
-    variance = (areas["sampling_variance"] + areas["mse"]).to_numpy()
-    drawn_y, drawn_x = fit.simulate(REPLICATES)
+    if _area_level(fit):
+        error = fit.areas.loc[known, "sampling_variance"]
+    else:
+        error = by_area(sampling_variance, "sampling_variance", table["area"], complete=False)
+        area = table.loc[known, "area"].reset_index(drop=True)
+        error = by_area(error[known].to_numpy(), "sampling_variance", area)
+    variance = error.to_numpy() + table.loc[known, "mse"].to_numpy()
     line = stats.linregress(x, y)
-    observed = np.array(
-        [_brown_f(x[np.newaxis], y[np.newaxis])[0], ((y - x) ** 2 / variance).sum()]
-    )
-    drawn = np.array(
-        [_brown_f(drawn_x, drawn_y), ((drawn_y - drawn_x) ** 2 / variance).sum(axis=1)]
-    )
-    p = (1 + (drawn >= observed[:, np.newaxis]).sum(axis=1)) / (1 + REPLICATES)
-    p[np.isnan(observed)] = np.nan
+    f, w = _brown_f(x[np.newaxis], y[np.newaxis])[0], ((y - x) ** 2 / variance).sum()
+    if _area_level(fit):
+        drawn_y, drawn_x = fit.simulate(REPLICATES)
+        slope = np.median(_slope(drawn_x, drawn_y))
+        drawn_w = ((drawn_y - drawn_x) ** 2 / variance).sum(axis=1)
+        f_p, w_p = _beyond(f, _brown_f(drawn_x, drawn_y)), _beyond(w, drawn_w)
+    else:
+        slope, f_p, w_p = np.nan, np.nan, stats.chi2.sf(w, len(x))
     return pd.Series(
         {
             "intercept": line.intercept,
             "intercept_se": line.intercept_stderr,
             "slope": line.slope,
             "slope_se": line.stderr,
-            "slope_expected": np.median(_slope(drawn_x, drawn_y)),
-            "f": observed[0],
-            "f_p": p[0],
-            "w": observed[1],
-            "w_p": p[1],
+            "slope_expected": slope,
+            "f": f,
+            "f_p": f_p,
+            "w": w,
+            "w_p": w_p,
             "areas": len(x),
         },
         name="bias_test",
     )
+
+
+def _beyond(observed: float, drawn: np.ndarray) -> float:
+    """The p-value of a statistic by simulation; NaN where it could not be computed."""
+    if np.isnan(observed):
+        return np.nan
+    return (1 + (drawn >= observed).sum()) / (1 + len(drawn))
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -1,17 +1,17 @@
-"""One table of estimates and their errors, whichever model they came from."""
+"""What the results of every model share: tables, and one look in JupyterLab."""
 
-from collections.abc import Sequence
+import html
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, some
 
 COLUMNS = ["area", "estimate", "mse", "rmse", "cv", "shrinkage", "synthetic", "direct"]
 
 
-def estimates(fit: Any, indicator: str = "estimate") -> pd.DataFrame:
+def estimates(fit: Any, indicator: str | None = "estimate") -> pd.DataFrame:
     """Estimates of one indicator by area.
 
     Parameters
@@ -21,7 +21,8 @@ def estimates(fit: Any, indicator: str = "estimate") -> pd.DataFrame:
         ``areas`` have a column per indicator, and so has its table ``mse``, by ``area``), or a
         table like the ``areas`` of the former.
     indicator
-        The column: ``estimate`` of an area level fit, ``p0`` and so on of a unit level one.
+        The column: ``estimate`` of an area level fit, ``p0`` and so on of a unit level one. None:
+        ``estimate``, or ``p0`` where there is no such column.
 
     Returns
     -------
@@ -36,9 +37,18 @@ def estimates(fit: Any, indicator: str = "estimate") -> pd.DataFrame:
         There is no such column, an area appears twice, or an estimate is missing.
     """
     areas = fit if isinstance(fit, pd.DataFrame) else getattr(fit, "areas", None)
-    if not isinstance(areas, pd.DataFrame) or not {"area", indicator} <= set(areas):
-        has = list(areas) if isinstance(areas, pd.DataFrame) else type(fit).__name__
-        raise SaeError(f"there is no table with the columns 'area' and {indicator!r} in {has}")
+    if not isinstance(areas, pd.DataFrame) or "area" not in areas:
+        raise SaeError(
+            f"{type(fit).__name__} has no estimates by area: give what fay_herriot or "
+            f"empirical_best returned, or a table with the columns 'area' and 'estimate'"
+        )
+    if indicator is None:
+        indicator = "estimate" if "estimate" in areas else "p0"
+    if indicator not in areas:
+        raise SaeError(
+            f"there is no column {indicator!r} among the estimates: name another as indicator, of "
+            f"{some(areas.columns.drop('area'))}"
+        )
     if areas["area"].duplicated().any():
         twice = areas.loc[areas["area"].duplicated(), "area"].iloc[0]
         raise SaeError(f"area {twice!r} appears more than once in the table of estimates")
@@ -67,15 +77,19 @@ def estimates(fit: Any, indicator: str = "estimate") -> pd.DataFrame:
     return table[COLUMNS].reset_index(drop=True)
 
 
-def by_area(part: Any, name: str, area: pd.Series) -> pd.Series:
+def by_area(part: Any, name: str, area: pd.Series, complete: bool = True) -> pd.Series:
     """A column in the order of ``area``: matched by index if it has one, by position if not.
+
+    A Series that was never given an index (0 to n - 1, and no area is called so), such as a column
+    of a fit's ``areas``, has none.
 
     Raises
     ------
     SaeError
-        An area has no value (they are named), or the number of values is another.
+        The number of values is another, or (if ``complete``) an area has none; it is named.
     """
-    if isinstance(part, pd.Series):
+    unnamed = isinstance(part, pd.Series) and part.index.equals(pd.RangeIndex(len(area)))
+    if isinstance(part, pd.Series) and not (unnamed and not part.index.isin(area).any()):
         if part.index.has_duplicates:
             raise SaeError(f"{name}: area {part.index[part.index.duplicated()][0]!r} appears twice")
         values = pd.Series(part.reindex(area).to_numpy())
@@ -83,7 +97,7 @@ def by_area(part: Any, name: str, area: pd.Series) -> pd.Series:
         values = pd.Series(np.asarray(part))
         if len(values) != len(area):
             raise SaeError(f"{name} has {len(values)} values for {len(area)} areas")
-    if values.isna().any():
+    if complete and values.isna().any():
         raise SaeError(f"{name} is missing for area {some(area[values.isna()].tolist())}")
     return values
 
@@ -100,7 +114,22 @@ def shares(weights: Any, group: pd.Series, area: pd.Series) -> pd.Series:
     return values / total
 
 
-def some(labels: Sequence) -> str:
-    """The first labels, and how many more there are."""
-    told = ", ".join(repr(label) for label in list(labels)[:5])
-    return told if len(labels) <= 5 else f"{told} and {len(labels) - 5} more"
+def coefficient_table(fit: Any) -> pd.DataFrame:
+    """``coefficient, standard_error, z, p`` by term; p two-sided, from the normal distribution."""
+    from scipy.special import ndtr
+
+    z = fit.coefficients / fit.standard_errors
+    return pd.DataFrame(
+        {
+            "coefficient": fit.coefficients,
+            "standard_error": fit.standard_errors,
+            "z": z,
+            "p": 2 * ndtr(-z.abs()),
+        }
+    )
+
+
+def to_html(text: str, table: pd.DataFrame) -> str:
+    """A summary and a table for JupyterLab."""
+    shown = table.to_html(index=False, max_rows=12, float_format="{:.5g}".format, border=0)
+    return f"<pre>{html.escape(text)}</pre>{shown}"

@@ -1,12 +1,11 @@
 """What unit level models give back."""
 
-import html
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.sae.estimates import coefficient_table, to_html
 from analysis.sae.transformations import BOX_COX, LAMBDA
 
 
@@ -104,26 +103,19 @@ class NestedError:
             )
         return lines
 
-    def _table(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                "coefficient": self.coefficients,
-                "standard_error": self.standard_errors,
-                "t": self.coefficients / self.standard_errors,
-            }
-        )
-
     def __repr__(self) -> str:
         return "\n".join(self._headline())
 
     def summary(self) -> str:
         """The fit in words, and its coefficients."""
         return "\n".join(
-            [*self._headline(), "", self._table().to_string(float_format="{:.5g}".format)]
+            [*self._headline(), "", coefficient_table(self).to_string(float_format="{:.5g}".format)]
         )
 
     def _repr_html_(self) -> str:
-        return to_html(self._headline(), self._table())
+        return to_html(
+            "\n".join(self._headline()), coefficient_table(self).reset_index(names="term")
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -217,9 +209,10 @@ class EmpiricalBest:
 
     @property
     def cv(self) -> pd.DataFrame:
-        """``rmse`` as a fraction of the estimate."""
+        """``rmse`` as a fraction of the estimate; missing where that is 0."""
         rmse = self.rmse
-        return rmse.assign(**{c: rmse[c] / self.areas[c] for c in rmse.columns[1:]})
+        size = self.areas.where(self.areas != 0)
+        return rmse.assign(**{c: rmse[c] / size[c].abs() for c in rmse.columns[1:]})
 
     def _headline(self) -> list[str]:
         sampled = int((~self.areas["synthetic"]).sum())
@@ -254,11 +247,4 @@ class EmpiricalBest:
         return "\n".join([*self._headline(), "", table, "", self.fit.summary()])
 
     def _repr_html_(self) -> str:
-        return to_html(self._headline(), self.areas.set_index("area"))
-
-
-def to_html(lines: Sequence[str], table: pd.DataFrame) -> str:
-    """Lines and a table for JupyterLab."""
-    head = "<br>".join(html.escape(line) for line in lines)
-    body = table.to_html(max_rows=12, float_format="{:.4g}".format, border=0)
-    return f"<p>{head}</p>{body}"
+        return to_html("\n".join(self._headline()), self.areas)

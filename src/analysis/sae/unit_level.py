@@ -1,7 +1,7 @@
 """Small area estimates from households: the nested error model and the empirical best predictor.
 
 A sample knows the welfare of some households, a census the covariates of all. The model of
-`analysis.sae.nested_error` holds for transformed welfare; given it, mean, headcount (P0), gap (P1)
+`analysis.sae.unit_model` holds for transformed welfare; given it, mean, headcount (P0), gap (P1)
 and severity (P2) of an area are expectations over its census, computed without Monte Carlo.
 """
 
@@ -15,11 +15,11 @@ import pandas as pd
 
 from analysis.sae import bootstrap, design, distribution
 from analysis.sae.census import Census
-from analysis.sae.inputs import SaeError
+from analysis.sae.inputs import SaeError, one_of, some, whole
 from analysis.sae.measures import MEASURES
-from analysis.sae.nested_error import METHODS, Estimate, Households
 from analysis.sae.transformations import KINDS, LOG, NONE, Transformation
 from analysis.sae.unit_fits import EmpiricalBest, NestedError
+from analysis.sae.unit_model import METHODS, Estimate, Households
 
 PREDICTORS = ("census-eb", "eb")
 # A census of households is made one of patterns when at most this share of a part of its rows is
@@ -68,8 +68,7 @@ def nested_error(
     Battese, G. E., R. M. Harter and W. A. Fuller (1988). An error-components model for prediction
     of county crop areas using survey and satellite data. JASA 83, 28-36.
     """
-    if method not in METHODS:
-        raise SaeError(f"method {method!r} is unknown: there are {', '.join(METHODS)}")
+    one_of("method", method, METHODS)
     prepared = _Sample.of(sample, response, covariates, area, None)
     estimate = prepared.households.fit(prepared.y, restricted=method == "reml")
     return prepared.result(estimate, Transformation(NONE), method)
@@ -130,9 +129,10 @@ def empirical_best(
         Zero or more. Replicate b draws from (seed, b) only, so that the result does not depend on
         the executor or its workers.
     executor
-        Any `concurrent.futures.Executor`, such as that of a Dask client; each of up to 16 tasks
-        then carries the census with it. By default replicates run here, and in one process per
-        processor when they would take more than some seconds.
+        Any `concurrent.futures.Executor`. Each of up to 16 tasks carries the census with it; that
+        of a Dask client (``client.get_executor()``) sends it to every worker once. By default
+        replicates run here, and in one process per processor when they would take more than some
+        seconds.
     predictor
         ``census-eb`` (default): census and sample are not linked, and every household of the
         census is predicted given the area's sample (Corral, Molina, Cojocaru and Segovia 2022,
@@ -188,17 +188,16 @@ def empirical_best(
     Corral, P., I. Molina, A. Cojocaru and S. Segovia (2022). Guidelines to Small Area Estimation
     for Poverty Mapping. World Bank.
     """
-    if predictor not in PREDICTORS:
-        raise SaeError(f"predictor {predictor!r} is unknown: there are {', '.join(PREDICTORS)}")
+    one_of("predictor", predictor, PREDICTORS)
     indicators = (indicators,) if isinstance(indicators, str) else tuple(indicators)
     distribution.check(indicators)
-    _check_whole("draws", draws, 1)
+    whole("draws", draws, 1)
     known = predictor == "eb"
     if indicators and known:
         raise SaeError("indicators by simulation are there for predictor='census-eb' only")
     task = _Task.of(
         sample, census, welfare, covariates, area, line, transformation, weights, count,
-        replicates, seed, whole=bool(indicators),
+        replicates, seed, whole_counts=bool(indicators),
     )  # fmt: skip
     prepared, table = task.sample, task.census
     if known:
@@ -267,7 +266,7 @@ def ell(
     """
     task = _Task.of(
         sample, census, welfare, covariates, area, line, transformation, None, count, replicates,
-        seed, whole=False,
+        seed, whole_counts=False,
     )  # fmt: skip
     prepared, table = task.sample, task.census
     nowhere = np.full(len(task.home), -1)
@@ -397,15 +396,14 @@ class _Task:
         count: str | None,
         replicates: int,
         seed: int,
-        whole: bool,
+        whole_counts: bool,
     ) -> "_Task":
         kind = NONE if transformation is None else transformation
-        if kind not in KINDS:
-            raise SaeError(f"transformation {kind!r} is unknown: there are {', '.join(KINDS)}")
+        one_of("transformation", kind, KINDS)
         if not isinstance(line, numbers.Real) or not 0 < line < np.inf:
             raise SaeError(f"line must be a number above zero, not {line!r}")
-        _check_whole("replicates", replicates, 0)
-        _check_whole("seed", seed, 0)
+        whole("replicates", replicates, 0)
+        whole("seed", seed, 0)
         own = _Sample.of(sample, welfare, covariates, area, weights)
         if kind == LOG and own.y.min() <= 0:
             wrong = int((own.y <= 0).sum())
@@ -423,10 +421,10 @@ class _Task:
             home = np.full(len(own.names), -1)
         if (home < 0).all():
             raise SaeError(
-                f"no area of the sample ({area} such as {own.names[0]!r}) is in the census (such "
-                f"as {names[0]!r}): codes must be the same, and text in both"
+                f"no area of the sample ({area} such as {some(own.names[:1])}) is in the census "
+                f"(such as {some(names[:1])}): codes must be the same, and text in both"
             )
-        table = _census(census, own.coding, positions, len(names), count, replicates, whole)
+        table = _census(census, own.coding, positions, len(names), count, replicates, whole_counts)
         return cls(own, table, names, home, kind, float(line))
 
     def result(
@@ -470,21 +468,21 @@ def _census(
     n_areas: int,
     count: str | None,
     replicates: int,
-    whole: bool,
+    whole_counts: bool,
 ) -> Census:
-    """The census as arrays sorted by area; ``whole`` asks for counts that are whole numbers."""
+    """The census as arrays sorted by area; ``whole_counts`` refuses fractions of them."""
     counts = None
     if count is not None:
         counts = design.positive(data[count], "census")
-        if whole and (counts != np.round(counts)).any():
+        if whole_counts and (counts != np.round(counts)).any():
             raise SaeError(
                 f"column {count} of the census has fractions: simulated indicators need whole "
                 f"households"
             )
     elif replicates >= PAYS_FROM:
         step = max(1, len(data) // LOOK_AT)
-        some = data.iloc[::step][list(coding.covariates)]
-        if len(some) > 1000 and some.drop_duplicates().shape[0] < DISTINCT_SHARE * len(some):
+        part = data.iloc[::step][list(coding.covariates)]
+        if len(part) > 1000 and part.drop_duplicates().shape[0] < DISTINCT_SHARE * len(part):
             key = positions.astype("int64")
             for name in coding.covariates:
                 codes, values = pd.factorize(data[name])
@@ -538,8 +536,3 @@ def _observed(sample: _Sample, home: np.ndarray, line: float, n_areas: int) -> n
     by_area = np.add.reduceat(own, sample.households.starts)
     sums[home[home >= 0]] = by_area[home >= 0]
     return sums
-
-
-def _check_whole(name: str, value: object, lowest: int) -> None:
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < lowest:
-        raise SaeError(f"{name} must be a whole number from {lowest} on, not {value!r}")

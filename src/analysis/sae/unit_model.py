@@ -4,6 +4,7 @@ y_di = x_di' beta + u_d + e_di, u_d ~ N(0, sigma2_u), e_di ~ N(0, sigma2_e), ind
 Harter and Fuller 1988). Everything that the likelihood needs are sums by area, taken once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -253,56 +254,27 @@ def fit_transformed(
     return households.fit(transformation.forward(welfare), start=ratio), transformation
 
 
-def minimum(f, low: float, high: float, start: float | None = None) -> float:
+def minimum(
+    f: Callable[[float], float], low: float, high: float, start: float | None = None
+) -> float:
     """Where a smooth function is smallest between two bounds.
 
-    A grid finds the valley (left out where ``start`` is near the bottom), parabolas its bottom.
+    A grid finds the valley (left out where ``start`` is near the bottom), Brent's method its
+    bottom; where that is an end of what was looked at, the next look is wider.
     """
+    from scipy.optimize import minimize_scalar
+
     width = high - low
+    reach = width / 10
     if start is None:
-        grid = np.linspace(low, high, 9)
-        values = [f(g) for g in grid]
-        k = int(np.clip(np.argmin(values), 1, 7))
-        points = [(grid[k + j], values[k + j]) for j in (-1, 0, 1)]
-    else:
-        step = width / 30
-        middle = float(np.clip(start, low + step, high - step))
-        points = [(x, f(x)) for x in (max(low, middle - step), middle, min(high, middle + step))]
-    # Walk downhill until the middle is the lowest or a bound is met.
-    while points[0][1] < points[1][1] and points[0][0] > low:
-        x = max(low, points[0][0] - 2 * (points[1][0] - points[0][0]))
-        points = [(x, f(x)), points[0], points[1]]
-    while points[2][1] < points[1][1] and points[2][0] < high:
-        x = min(high, points[2][0] + 2 * (points[2][0] - points[1][0]))
-        points = [points[1], points[2], (x, f(x))]
-    (a, fa), (b, fb), (c, fc) = points
-    tolerance = 1e-7 * width
-    # At a bound that is the lowest: close in on it.
-    while fa < fb and b - a > tolerance:
-        c, fc, b = b, fb, a + 0.1 * (b - a)
-        fb = f(b)
-    while fc < fb and c - b > tolerance:
-        a, fa, b = b, fb, c - 0.1 * (c - b)
-        fb = f(b)
-    last = np.inf
-    for _ in range(60):
-        # The parabola through the three points; the golden section where it is no help.
-        left, right = (b - a) * (fb - fc), (b - c) * (fb - fa)
-        bottom = 2 * (left - right)
-        x = b - ((b - a) * left - (b - c) * right) / bottom if bottom else b
-        if not (a < x < c) or abs(x - b) > last / 1.5:
-            x = b + 0.381966 * ((c - b) if c - b > b - a else (a - b))
-        last = abs(x - b)
-        if last < tolerance:
-            return float(x)
-        fx = f(x)
-        if fx < fb:
-            (a, fa, c, fc) = (b, fb, c, fc) if x > b else (a, fa, b, fb)
-            b, fb = x, fx
-        elif x > b:
-            c, fc = x, fx
-        else:
-            a, fa = x, fx
-        if c - a < tolerance:
-            break
-    return float(b)
+        grid, reach = np.linspace(low, high, 9), width / 8
+        start = grid[np.argmin([f(at) for at in grid])]
+    while True:
+        left, right = max(low, start - reach), min(high, start + reach)
+        found = minimize_scalar(
+            f, bounds=(left, right), method="bounded", options={"xatol": 1e-6 * width}
+        ).x
+        at_left, at_right = found - left < reach / 100, right - found < reach / 100
+        if not ((at_left and left > low) or (at_right and right < high)):
+            return float(found)
+        start, reach = found, 3 * reach
