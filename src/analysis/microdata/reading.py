@@ -15,7 +15,6 @@ from analysis import paths, provenance, regions, sources
 from analysis.microdata import files
 from analysis.microdata import mapping as mappings
 from analysis.microdata.columns import (
-    AREA,
     AREA_DIGITS,
     CATEGORY,
     INTEGER,
