@@ -305,6 +305,78 @@ def test_canonical_parquet_needs_no_columns(tmp_path):
     pd.testing.assert_frame_equal(data.survey, survey[data.survey.columns])
 
 
+def test_columns_that_carry_each_others_names(tmp_path):
+    """SQL must take the columns of the file, not the canonical ones of the same name."""
+    table = pd.DataFrame(
+        {"key": [1, 2], "id": ["3171", "3172"], "weight": [3, 4], "household_size": [10.5, 20.25]}
+    ).assign(head_age=1e6, expenditure_rp=[30, 40], count=7)
+    # Windows line ends, a comma in quotation marks, and the name of the file in capitals.
+    table = table.assign(name="Jalan, Kota")
+    table.to_csv(tmp_path / "S.CSV", index=False, lineterminator="\r\n")
+    (tmp_path / "mapping.yml").write_text(
+        textwrap.dedent("""\
+        synthetic: false
+        survey:
+          2017-03:
+            file: S.CSV
+            id: key
+            columns:
+              kota_code: id
+              weight: household_size
+              household_size: weight
+              head_age: expenditure_rp
+              expenditure_rp: head_age
+        """)
+    )
+    survey = microdata.read(tmp_path).survey
+    assert survey["weight"].tolist() == [10.5, 20.25] and survey["head_age"].tolist() == [30, 40]
+    assert survey["household_size"].tolist() == [3, 4]
+    assert survey["expenditure_rp"].tolist() == [1e6, 1e6]
+    assert survey["expenditure_per_capita_rp"].tolist() == [1e6 / 3, 1e6 / 4]
+
+
+@pytest.mark.parametrize("said", ["", "    encoding: latin-1\n", "    encoding: cp1252\n"])
+def test_a_dbf_in_an_old_encoding(tmp_path, said):
+    table = pd.DataFrame({"KOTA": ["3171"], "AIR": ["ledéng"], "W": 1.0, "N": 1, "E": 1e6})
+    pyogrio.write_dataframe(
+        table, tmp_path / "S.dbf", driver="ESRI Shapefile", encoding="ISO-8859-1"
+    )
+    (tmp_path / "S.cpg").unlink()
+    (tmp_path / "S.dbf").rename(tmp_path / "S.DBF")
+    (tmp_path / "mapping.yml").write_text(
+        f"synthetic: false\nsurvey:\n  2017-03:\n    file: S.DBF\n{said}    id: KOTA\n    columns:\n"
+        "      {kota_code: KOTA, weight: W, household_size: N, expenditure_rp: E,\n"
+        "       water: {column: AIR, codes: {piped: ledéng}}}\n",
+        encoding="utf-8",
+    )
+    assert microdata.read(tmp_path).survey["water"].tolist() == ["piped"]
+
+
+def test_the_tables_of_a_synthetic_city(tmp_path):
+    codes = regions.areas()["kelurahan_code"][:5]
+    truth = pd.DataFrame({"kelurahan_code": codes, "period": PERIOD, "population_count": 9_000})
+    tables = {
+        "truth": truth.assign(p0=0.03, p1=0.005, p2=0.001),
+        "lines": pd.DataFrame({"period": PERIOD, "kota_code": KOTA, "poverty_line_rp": 536_546.0}),
+        "areas": pd.DataFrame({"kelurahan_code": codes, "area_name": list("ABCDE")}),
+        "podes": pd.DataFrame({"kelurahan_code": codes, "bank_count": 2, "slum_present": True}),
+    }
+    for name, table in tables.items():
+        write(table, tmp_path / f"{name}.parquet")
+    lines = "".join(f"{name}: {{file: {name}.parquet}}\n" for name in tables)
+    (tmp_path / "mapping.yml").write_text("synthetic: true\n" + lines)
+    data = microdata.read(tmp_path)
+    for name, table in (tables | {"lines": tables["lines"].assign(derived=False)}).items():
+        found = getattr(data, name)
+        key = list(found.columns[:2])
+        pd.testing.assert_frame_equal(
+            found, table[found.columns].sort_values(key, ignore_index=True), check_dtype=True
+        )
+    assert data.survey is None and "There is no survey" in data.needed_for_more()
+    write(pd.concat([tables["areas"], tables["areas"][:1]]), tmp_path / "areas.parquet")
+    assert "line 4 (areas): 2 rows share their kelurahan_code" in refused(tmp_path)
+
+
 # ---- the census ------------------------------------------------------------------------------
 
 CENSUS = """\

@@ -23,8 +23,9 @@ import pyreadstat
 from analysis.microdata.columns import MicrodataError
 from analysis.microdata.mapping import Part
 
-# DuckDB knows these without an extension; codes are ASCII in all of them.
-_ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "utf-16": "utf-16"}
+# DuckDB knows these and Latin-1 without an extension. For codes, which are ASCII, Latin-1 does for
+# all other encodings of one byte.
+_ENCODINGS = ("utf-8", "utf-16")
 _SINGLE_LIMIT = 2**24  # whole numbers beyond it are not exact in single precision
 
 
@@ -90,7 +91,8 @@ def relation(con: duckdb.DuckDBPyConnection, part: Part, name: str, used: list[s
     """
     if part.format == "csv":
         head, delimiter = _csv_head(part)
-        encoding = _ENCODINGS.get(part.encoding.lower(), "latin-1")
+        encoding = part.encoding or "utf-8"
+        encoding = encoding if encoding in _ENCODINGS else "latin-1"
         typed = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in head)
         return (
             f"read_csv({literal(str(part.file))}, auto_detect = false, header = true, "
@@ -134,8 +136,8 @@ def _readable(part: Part) -> Iterator[None]:
         raise
     except UnicodeDecodeError:
         raise MicrodataError(
-            f"{part.file.name} is not in encoding {part.encoding}: add 'encoding: latin-1' or "
-            "another"
+            f"{part.file.name} is not in encoding {part.encoding or 'utf-8'}: add "
+            "'encoding: latin-1' or another"
         ) from None
     except Exception as error:  # each reader has its own kinds
         raise MicrodataError(
@@ -146,11 +148,9 @@ def _readable(part: Part) -> Iterator[None]:
 
 def _statistical(part: Part, **options):
     read = pyreadstat.read_dta if part.format == "stata" else pyreadstat.read_sav
-    # Stata and SPSS tell their encoding; what the mapping says counts where it says something.
-    encoding = None if part.encoding == "utf-8" else part.encoding
     return read(
         str(part.file),
-        encoding=encoding,
+        encoding=part.encoding,
         disable_datetime_conversion=True,
         apply_value_formats=False,
         **options,
@@ -159,7 +159,8 @@ def _statistical(part: Part, **options):
 
 def _csv_head(part: Part) -> tuple[list[str], str]:
     """Column names and delimiter; not left to a sniffer, which may take a data row for a head."""
-    encoding = "utf-8-sig" if part.encoding.lower() in ("utf-8", "utf8") else part.encoding
+    encoding = part.encoding or "utf-8"
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
     opened = gzip.open if part.file.suffix.lower() == ".gz" else Path.open
     with opened(part.file, "rt", encoding=encoding, newline="") as file:
         line = file.readline()

@@ -5,6 +5,7 @@ line, so that whatever is wrong later is told with the line to change. All scala
 they are written: ``01`` stays ``01``, ``no`` stays ``no``.
 """
 
+import codecs
 import difflib
 import re
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from analysis import paths
-from analysis.microdata.columns import AREA, CATEGORY, TABLES, TEXT, YES_NO, Kind, MicrodataError
+from analysis.microdata.columns import AREA, CATEGORY, TABLES, YES_NO, Kind, MicrodataError
 
 FORMATS = {
     ".csv": "csv",
@@ -69,7 +70,7 @@ class Part:
     file: Path
     line: int
     format: str
-    encoding: str
+    encoding: str | None  # None: what the file itself says, or UTF-8
     decimal: str
     id: tuple[Name, ...]
     where: tuple[tuple[Name, tuple[str, ...]], ...]
@@ -313,14 +314,14 @@ class _Reader:
         if value("unmatched") is not None:
             drop = self.choice(value("unmatched"), "unmatched", ("refuse", "drop")) == "drop"
         if value("columns") is not None:
-            known = [c for c in TABLES[table] if c not in ("household_id",)]
+            known = [c for c in TABLES[table] if c != "household_id"]
             listed = self.entries(value("columns"), f"the columns of {table}", known)
             columns = {name: self.column(table, name, v, total) for name, (_, v) in listed.items()}
         return Part(
             file=file,
             line=_line(entries["file"][0] if "file" in entries else node),
             format=kind,
-            encoding=self.scalar(value("encoding"), "encoding") if value("encoding") else "utf-8",
+            encoding=self.encoding(value("encoding")),
             decimal=decimal,
             id=self.names(value("id"), "id") if value("id") else (),
             where=tuple(where),
@@ -328,6 +329,15 @@ class _Reader:
             drop=drop,
             columns=columns,
         )
+
+    def encoding(self, node: yaml.Node | None) -> str | None:
+        if node is None:
+            return None
+        try:
+            return codecs.lookup(self.scalar(node, "encoding")).name
+        except LookupError:
+            self.wrong(node, "there is no such encoding: try utf-8, latin-1 or cp1252")
+            return None
 
     def column(self, table: str, name: str, node: yaml.Node, total: bool) -> Column:
         kind = TABLES[table][name]
@@ -407,5 +417,5 @@ def canonical(table: str, columns: Iterable[str], line: int) -> dict[str, Column
     return {
         name: Column(name, kind, line, (Name(name, line),))
         for name, kind in TABLES[table].items()
-        if name in present and not (kind.kind == TEXT and name == "household_id")
+        if name in present and name != "household_id"
     }

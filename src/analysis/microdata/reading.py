@@ -121,8 +121,8 @@ def _coverage(name: str, rows: str, table: pd.DataFrame) -> str:
     how_many = "none" if missing.all() else f"{(~missing).sum():,} of {len(table):,}"
     return (
         f"Of the {rows} of the {name}, {how_many} carry a kelurahan code; the codes are complete "
-        f"down to the {reached}. Estimates by kelurahan need the 10-digit code for all of them "
-        "(BPS gives it to researchers on request; public files are masked)."
+        f"down to the {reached}. Estimates by kelurahan need the 10-digit code for all of them: "
+        "ask the producer of the file for an edition that is not masked."
     )
 
 
