@@ -335,6 +335,19 @@ def test_columns_that_carry_each_others_names(tmp_path):
     assert survey["expenditure_per_capita_rp"].tolist() == [1e6 / 3, 1e6 / 4]
 
 
+def test_a_point_between_thousands_is_no_decimal_point(tmp_path):
+    rows = ["kota;w;n;e", "3171;1.000;2;12.000", "3172;1.000,50;3,0;1.234.567,25"]
+    (tmp_path / "s.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "mapping.yml").write_text(
+        "synthetic: false\nsurvey:\n  2017-03:\n    file: s.csv\n    decimal: ','\n    id: kota\n"
+        "    columns: {kota_code: kota, weight: w, household_size: n, expenditure_rp: e}\n"
+    )
+    survey = microdata.read(tmp_path).survey
+    assert survey["weight"].tolist() == [1000, 1000.5]
+    assert survey["household_size"].tolist() == [2, 3]
+    assert survey["expenditure_rp"].tolist() == [12_000, 1_234_567.25]
+
+
 @pytest.mark.parametrize("said", ["", "    encoding: latin-1\n", "    encoding: cp1252\n"])
 def test_a_dbf_in_an_old_encoding(tmp_path, said):
     table = pd.DataFrame({"KOTA": ["3171"], "AIR": ["ledéng"], "W": 1.0, "N": 1, "E": 1e6})

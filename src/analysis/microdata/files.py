@@ -44,6 +44,7 @@ def connection(memory: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]
         config["memory_limit"] = memory
     try:
         with duckdb.connect(":memory:", config=config) as con:
+            con.execute("SET enable_progress_bar = false")
             yield con
     finally:
         shutil.rmtree(spill, ignore_errors=True)
@@ -103,8 +104,10 @@ def relation(con: duckdb.DuckDBPyConnection, part: Part, name: str, used: list[s
         return f"read_parquet({literal(str(part.file))})"
     with _readable(part):
         if part.format == "dbf":
+            # What the file says has to be handed over, or bytes come as they are.
+            encoding = part.encoding or pyogrio.read_info(part.file)["encoding"]
             _, table = pyogrio.read_arrow(
-                part.file, columns=used, read_geometry=False, encoding=part.encoding
+                part.file, columns=used, read_geometry=False, encoding=encoding
             )
         else:
             frame, meta = _statistical(part, usecols=used)

@@ -289,15 +289,35 @@ def _only(mapping: Mapping, parts: tuple[Part, ...], wanted: Sequence[str]) -> t
 # ---- one table -------------------------------------------------------------------------------
 
 
+def _source(relation: str, used: Sequence[str], decimal: str) -> str:
+    """The file with its used columns as text and as code, in the words of `mapping.code`.
+
+    In layers, so that each is computed once; and patterns, which are slow, are looked for only
+    where they can be.
+    """
+    separator = "," if decimal == "," else "\\."
+    raw, texts, codes = [], [], []
+    for name in used:
+        r, t, c = (files.quoted(f"{kind}:{name}") for kind in ("raw", "text", "code"))
+        raw.append(f"nullif(trim(CAST({files.quoted(name)} AS VARCHAR)), '') AS {r}")
+        whole = f"regexp_replace({r}, '^(-?[0-9]+){separator}0+$', '\\1')"
+        texts.append(f"CASE WHEN contains({r}, '{decimal}') THEN {whole} ELSE {r} END AS {t}")
+        plain = f"regexp_replace({t}, '^0+([0-9])', '\\1')"
+        codes.append(f"lower(CASE WHEN starts_with({t}, '0') THEN {plain} ELSE {t} END) AS {c}")
+    inner = f"(SELECT {', '.join(raw) or '1 AS row'} FROM {relation})"
+    for layer in (texts, codes):
+        inner = f"(SELECT {', '.join(['*', *layer])} FROM {inner})"
+    return inner
+
+
 def _text(name: Name) -> str:
     """A value as text: no space around it, no decimal zero of a whole number, empty is missing."""
-    cast = f"nullif(trim(CAST({files.quoted(name.name)} AS VARCHAR)), '')"
-    return f"regexp_replace({cast}, '^(-?[0-9]+)\\.0+$', '\\1')"
+    return files.quoted(f"text:{name.name}")
 
 
-def _code(text: str) -> str:
-    """The same in SQL as `mapping.code`."""
-    return f"lower(regexp_replace({text}, '^0+([0-9])', '\\1'))"
+def _code(name: Name) -> str:
+    """A value as codes are compared."""
+    return files.quoted(f"code:{name.name}")
 
 
 def _among(expression: str, codes: Iterable[str]) -> str:
@@ -319,16 +339,22 @@ def _recoded(column: Column, decimal: str) -> _Recoded:
         constant = files.literal(column.value)
         return _Recoded(column, f"CAST({constant} AS {_type(kind)})", None)
     texts = [_text(name) for name in column.sources]
+    codes_of = [_code(name) for name in column.sources]
     if column.missing:
-        texts = [f"CASE WHEN NOT ({_among(_code(t), column.missing)}) THEN {t} END" for t in texts]
+        texts, codes_of = (
+            [
+                f"CASE WHEN NOT ({_among(_code(name), column.missing)}) THEN {value} END"
+                for name, value in zip(column.sources, values, strict=True)
+            ]
+            for values in (texts, codes_of)
+        )
     if kind.numeric:
         return _number(column, texts, decimal)
     if kind.kind in (CATEGORY, YES_NO):
         codes = column.codes or (
             {c: c for c in kind.categories} or {"true": "true", "false": "false"} | _TRUTH
         )
-        (text,) = texts
-        of = _code(text)
+        (of,) = codes_of
         branches = " ".join(
             f"WHEN {files.literal(c)} THEN {files.literal(v)}" for c, v in codes.items()
         )
@@ -436,14 +462,16 @@ class _Reading:
             relation = files.relation(self.con, part, f"{name}_file", used)
         except MicrodataError as error:
             raise MicrodataError(f"{self.mapping.at(part.line)}: {error}") from None
-        filters = " AND ".join(_among(_code(_text(n)), codes) for n, codes in part.where)
-        source = f"(SELECT * FROM {relation} WHERE {filters})" if filters else relation
+        source = _source(relation, used, part.decimal)
+        if part.where:
+            filters = " AND ".join(_among(_code(n), codes) for n, codes in part.where)
+            source = f"(SELECT * FROM {source} WHERE {filters})"
         recoded = [_recoded(c, part.decimal) for c in part.columns.values()]
         self.compare_codes(part, source, recoded)
         selected = [f"{r.value} AS {files.quoted(r.column.name)}" for r in recoded]
         if part.id:
             texts = [_text(n) for n in part.id]
-            key = " || '-' || ".join(_code(t) for t in texts)
+            key = " || '-' || ".join(_code(n) for n in part.id)
             if part.total:
                 # Rows without a value add nothing.
                 selected = [
@@ -503,7 +531,7 @@ class _Reading:
                 f"{place}: {named} is longer than its width in {many}, needed for "
                 f"{column.name}: correct widths"
             )
-        of = _code(_text(column.sources[0]))
+        of = _code(column.sources[0])
         query = (
             f"SELECT {of} AS code, count(*) AS n FROM {source} WHERE {r.wrong} "
             "GROUP BY 1 ORDER BY n DESC, 1"
