@@ -458,6 +458,18 @@ def test_fewer_census_columns_are_fewer_patterns(tmp_path):
         microdata.read(tmp_path, census_columns=["wealth"])
 
 
+def test_a_census_of_patterns_keeps_its_counts(tmp_path):
+    """Two rows of the same pattern, and a wrong code among them."""
+    kel = regions.areas()["kelurahan_code"][0]
+    table = pd.DataFrame({"kel": kel, "size": 2, "sex": 1, "water": 3, "n": [10, 10, 5]})
+    mapping = CENSUS.replace("EXT", "csv") + "    count: n\n"
+    write(table, tmp_path / "census.csv")
+    (tmp_path / "mapping.yml").write_text(mapping)
+    assert microdata.read(tmp_path).census["count"].tolist() == [25]
+    write(table.assign(sex=[1, 7, 7]), tmp_path / "census.csv")
+    assert "in 2 of 3 rows of census.csv: 7 (2 rows)" in refused(tmp_path)
+
+
 def test_a_register_of_persons_is_counted(tmp_path):
     table = pd.DataFrame({"kk": [1, 2, 3], "kel": regions.areas()["kelurahan_code"][0]})
     write(table, tmp_path / "families.csv")

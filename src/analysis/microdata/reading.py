@@ -29,6 +29,7 @@ from analysis.microdata.mapping import Column, Mapping, Name, Part, near
 
 VARIABLE = "MICRODATA"
 LEVELS = ("kota", "kecamatan", "kelurahan")
+_ROWS = '"row count"'  # how many rows of the file a row of a relation stands for
 # A code seen in fewer rows than this is told only if it is so short that it names nobody.
 _SHOWN_ROWS, _SHOWN_DIGITS = 8, 3
 _TRUTH = {"1": "true", "0": "false", "t": "true", "f": "false"}
@@ -296,7 +297,7 @@ def _source(relation: str, used: Sequence[str], decimal: str) -> str:
     where they can be.
     """
     separator = "," if decimal == "," else "\\."
-    raw, texts, codes = [], [], []
+    raw, texts, codes = [_ROWS], [], []
     for name in used:
         r, t, c = (files.quoted(f"{kind}:{name}") for kind in ("raw", "text", "code"))
         raw.append(f"nullif(trim(CAST({files.quoted(name)} AS VARCHAR)), '') AS {r}")
@@ -304,7 +305,7 @@ def _source(relation: str, used: Sequence[str], decimal: str) -> str:
         texts.append(f"CASE WHEN contains({r}, '{decimal}') THEN {whole} ELSE {r} END AS {t}")
         plain = f"regexp_replace({t}, '^0+([0-9])', '\\1')"
         codes.append(f"lower(CASE WHEN starts_with({t}, '0') THEN {plain} ELSE {t} END) AS {c}")
-    inner = f"(SELECT {', '.join(raw) or '1 AS row'} FROM {relation})"
+    inner = f"(SELECT {', '.join(raw)} FROM {relation})"
     for layer in (texts, codes):
         inner = f"(SELECT {', '.join(['*', *layer])} FROM {inner})"
     return inner
@@ -417,9 +418,10 @@ class _Reading:
         named = self.parts[0].id[0].line if self.parts[0].id else self.parts[0].line
         return f"{self.mapping.at(named)} ({self.title})"
 
-    def ask(self, part: Part, query: str) -> pa.Table:
+    def ask(self, part: Part, query: str) -> pa.Table | None:
         try:
-            return self.con.sql(query).to_arrow_table()
+            answer = self.con.sql(query)
+            return None if answer is None else answer.to_arrow_table()
         except duckdb.Error as error:
             line = re.search(r"CSV Error on Line: (\d+)", str(error))
             if line and "unicode" in str(error):
@@ -445,9 +447,13 @@ class _Reading:
         selected = [files.quoted(name) for name in names]
         source = views[0] + "".join(f" JOIN {view} USING (key)" for view in views[1:] if joined)
         if self.name == "census":
-            count = "sum(count)::BIGINT" if "count" in names else "count(*)"
+            rows = "1" if self.parts[0].id else _ROWS
+            households = f"{rows} * count" if "count" in names else rows
             selected = [s for s in selected if s != '"count"']
-            query = f"SELECT {', '.join(selected)}, {count} AS count FROM {source} GROUP BY ALL"
+            query = (
+                f"SELECT {', '.join(selected)}, sum({households})::BIGINT AS count FROM {source} "
+                "GROUP BY ALL"
+            )
         elif self.name == "survey":
             query = f"SELECT id AS household_id, {', '.join(selected)} FROM {source}"
         else:
@@ -462,6 +468,13 @@ class _Reading:
             relation = files.relation(self.con, part, f"{name}_file", used)
         except MicrodataError as error:
             raise MicrodataError(f"{self.mapping.at(part.line)}: {error}") from None
+        # Without ids the rows of a census are grouped as they are: only patterns are recoded.
+        patterns = self.name == "census" and not part.id
+        given = ", ".join([*map(files.quoted, used), f"{'count(*)' if patterns else 1} AS {_ROWS}"])
+        relation = f"(SELECT {given} FROM {relation}{' GROUP BY ALL' if patterns else ''})"
+        if patterns:
+            self.ask(part, f"CREATE TEMP TABLE {name}_patterns AS {relation}")
+            relation = f"{name}_patterns"
         source = _source(relation, used, part.decimal)
         if part.where:
             filters = " AND ".join(_among(_code(n), codes) for n, codes in part.where)
@@ -484,7 +497,7 @@ class _Reading:
                 own = " || '-' || ".join(texts)
                 query = f"SELECT {key} AS key, {own} AS id, {', '.join(selected)} FROM {source}"
         else:
-            query = f"SELECT {', '.join(selected)} FROM {source}"
+            query = f"SELECT {', '.join([_ROWS, *selected])} FROM {source}"
         self.con.sql(f"CREATE TEMP VIEW {name} AS {query}")
         if self.parts[0] is part or not part.id:
             return name
@@ -494,9 +507,12 @@ class _Reading:
     def compare_codes(self, part: Part, source: str, recoded: list[_Recoded]) -> None:
         """One scan that counts what cannot be read; a second for those columns that have some."""
         doubtful = [r for r in recoded if r.wrong]
-        counted = [f"count(*) FILTER (WHERE {r.wrong})" for r in doubtful]
-        counted += [f"count(*) FILTER (WHERE {_text(n)} IS NULL)" for n in part.id]
-        query = f"SELECT {', '.join(['count(*)', *counted])} FROM {source}"
+        conditions = [r.wrong for r in doubtful] + [f"{_text(n)} IS NULL" for n in part.id]
+        counted = [
+            f"coalesce(sum({_ROWS}) FILTER (WHERE {condition}), 0)::BIGINT"
+            for condition in ("true", *conditions)
+        ]
+        query = f"SELECT {', '.join(counted)} FROM {source}"
         rows, *counts = (column[0].as_py() for column in self.ask(part, query).columns)
         told = []
         if not rows:
@@ -533,7 +549,7 @@ class _Reading:
             )
         of = _code(column.sources[0])
         query = (
-            f"SELECT {of} AS code, count(*) AS n FROM {source} WHERE {r.wrong} "
+            f"SELECT {of} AS code, sum({_ROWS})::BIGINT AS n FROM {source} WHERE {r.wrong} "
             "GROUP BY 1 ORDER BY n DESC, 1"
         )
         codes = self.ask(part, query).to_pylist()
