@@ -466,6 +466,9 @@ def test_a_census_of_patterns_keeps_its_counts(tmp_path):
     write(table, tmp_path / "census.csv")
     (tmp_path / "mapping.yml").write_text(mapping)
     assert microdata.read(tmp_path).census["count"].tolist() == [25]
+    for bad in (-1, None):
+        write(table.assign(n=[10, 10, bad]), tmp_path / "census.csv")
+        assert "n is no whole number in 1 of 3 rows" in refused(tmp_path)
     write(table.assign(sex=[1, 7, 7]), tmp_path / "census.csv")
     assert "in 2 of 3 rows of census.csv: 7 (2 rows)" in refused(tmp_path)
 

@@ -385,6 +385,8 @@ def _number(column: Column, texts: list[str], decimal: str) -> _Recoded:
     if column.kind.kind == INTEGER:
         wrong.append(f"coalesce({value} <> round({value}) OR abs({value}) > 1e15, false)")
         value = f"TRY_CAST({value} AS BIGINT)"
+    if column.name == "count":  # a sum would hide what is missing or negative
+        wrong.append(f"coalesce({value}, 0) < 1")
     return _Recoded(column, value, " OR ".join(wrong))
 
 
