@@ -42,6 +42,7 @@ def record(
     checksum: str | None = None,
     behind: Iterable[dict] = (),
     synthetic: bool = False,
+    name: str | None = None,
 ) -> None:
     """Note that ``path`` has been read.
 
@@ -57,10 +58,12 @@ def record(
         What was read to make it (`reads` at that time).
     synthetic
         Whether it holds simulated data; a file is synthetic too if anything behind it is.
+    name
+        How the record calls a file whose folder is nobody's business.
     """
     behind = list(behind)
     line = {
-        "path": paths.shown(path),
+        "path": name or paths.shown(path),
         "sha256": checksum or sha256(path),
         "sources": sorted(sources),
         "direct": True,

@@ -1,0 +1,16 @@
+"""Microdata of households: read through a mapping, and tables of them made safe to publish."""
+
+from analysis.microdata.columns import TABLES, MicrodataError
+from analysis.microdata.disclosure import suppress
+from analysis.microdata.reading import LEVELS, VARIABLE, Microdata, level, read
+
+__all__ = [
+    "LEVELS",
+    "TABLES",
+    "VARIABLE",
+    "Microdata",
+    "MicrodataError",
+    "level",
+    "read",
+    "suppress",
+]
