@@ -6,7 +6,7 @@ everything below the kota is invented, the names of its areas too. ``python -m a
 FOLDER`` writes a city.
 """
 
-from analysis.synthetic.city import (
+from analysis.synthetic.cities import (
     EDITIONS,
     FULL,
     MISSPECIFIED,

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from analysis import paths, provenance
-from analysis.synthetic.city import FULL, PERIODS, REGULAR, City, city
+from analysis.synthetic.cities import FULL, PERIODS, REGULAR, City, city
 from analysis.synthetic.official import SyntheticError
 from analysis.synthetic.sampling import survey
 
@@ -69,15 +69,15 @@ def write_city(
         marked.attrs = attributes
         written.append(folder / f"{name}.parquet")
         marked.to_parquet(written[-1], index=False)
-    mapping = {
-        MARK: True,
-        "note": NOTE,
-        **{name: made_of for name, made_of in attributes.items() if name != MARK},
-        "survey": {period: f"survey_{period}.parquet" for period in made.periods},
-        **{name: f"{name}.parquet" for name in ("census", "podes", "truth", "lines", "areas")},
-    }
+    files = {name: {"file": f"{name}.parquet"} for name in tables if not name.startswith("survey")}
+    surveys = {period: {"file": f"survey_{period}.parquet"} for period in made.periods}
+    mapping = yaml.safe_dump({"survey": surveys, **files}, sort_keys=False)
     written.append(folder / MAPPING)
-    written[-1].write_text(yaml.safe_dump(mapping, sort_keys=False), encoding="utf-8")
+    written[-1].write_text(
+        f"{MARK}: true\n# {NOTE}\n# {made.edition} edition, {made.size} size, seed {made.seed}; "
+        f"all files have the canonical columns and codes.\n{mapping}",
+        encoding="utf-8",
+    )
     return written
 
 

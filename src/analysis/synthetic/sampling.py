@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.synthetic.city import SURVEY_HOUSEHOLDS, City, position
+from analysis.synthetic.cities import SURVEY_HOUSEHOLDS, City, position
 from analysis.synthetic.official import SyntheticError
 
 PER_BLOCK = 10  # households of a selected block
@@ -20,7 +20,7 @@ def survey(
 
     Strata are kota by slums, poorer and richer blocks. Blocks are drawn systematically in the
     order of their codes with probability proportional to their households, and in each ten
-    households systematically in the order of the head's schooling, as in Susenas since 2011.
+    households systematically in the order of the head's schooling.
     Numbers of blocks go to kota by the square root of their households, and within a kota to
     strata in proportion.
 

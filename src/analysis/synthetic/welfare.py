@@ -24,8 +24,8 @@ from scipy.optimize import brentq
 from analysis.synthetic import households
 from analysis.synthetic.households import Households
 
-# Coefficients of r. Invented; signs and order of size are those of poverty maps of Indonesia.
-# The first category of a list is the baseline.
+# Coefficients of r, invented, with the signs that one expects; the poor have 4.8 members on average
+# with them. The first category of a list is the baseline.
 BETA = {
     "household_size": -0.085,  # per member
     "head_age": 0.003,  # per year

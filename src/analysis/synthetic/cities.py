@@ -98,8 +98,10 @@ def city(
     Parameters
     ----------
     edition
-        ``regular``: log((y/z - floor) / (1 - floor)) of expenditure per person over the line of
-        the kota is a nested error model in `welfare.COVARIATES`, with effects of kelurahan.
+        ``regular``: log(y / z - floor), of expenditure per person y and the line z of the kota,
+        is a nested error model in `welfare.COVARIATES` with effects of kelurahan. So
+        `analysis.sae.empirical_best` is right for y / z under ``log-shift`` with the floor of
+        ``model``, negative, as the parameter given; ``box-cox`` comes near, ``log`` does not.
         ``misspecified``: heavy tails, unequal variances and effects of census blocks, by the
         constants of `analysis.synthetic.welfare`.
     size
@@ -217,7 +219,8 @@ def calibration(city: City) -> pd.DataFrame:
         poor_count, p0_pct, p1_pct, p2_pct, gini), ``official`` (missing where not published),
         ``derived`` (whether computed from other published figures), ``city`` (counts over
         ``scale``, so that they compare with those of Jakarta), ``deviation`` (city less
-        official), ``role``: ``calibrated`` (met by construction) or ``compared`` (not aimed at).
+        official), ``role``: ``calibrated`` (met by construction), ``compared`` (not aimed at) or
+        ``not published``.
 
     Notes
     -----
@@ -255,13 +258,14 @@ def calibration(city: City) -> pd.DataFrame:
             "gini": index,
         }
         aimed = ("p1_pct", "gini")
+        both = not np.isnan([province[name] for name in aimed]).any()
         for indicator, made in found.items():
-            role = "calibrated" if indicator in aimed else "compared"
+            role = "calibrated" if indicator in aimed and both else "compared"
             rows.append((period, "31", "DKI Jakarta", indicator, province[indicator], False, made,
                          role))  # fmt: skip
     columns = ["period", "area_code", "area", "indicator", "official", "derived", "city", "role"]
     table = pd.DataFrame(rows, columns=columns)
-    # P1 and Gini of another period stand in where one of them was not published.
+    # P1 and Gini of another period stand in where one of the two was not published.
     table.loc[table["official"].isna(), "role"] = "not published"
     table.insert(7, "deviation", table["city"] - table["official"])
     return table
@@ -284,7 +288,7 @@ def _check(edition: str, size: str, seed: int) -> None:
 
 
 def _rng(seed: int, stream: int, period: str = "") -> np.random.Generator:
-    """One generator per stream and period, so that a further period changes no other."""
+    """One generator per stream and period: what one part draws changes no other part."""
     when = [int(part) for part in reference_periods.check(period).split("-")] if period else []
     return np.random.default_rng(np.random.SeedSequence([seed, stream, *when]))
 
