@@ -82,7 +82,7 @@ def test_official_figures_are_met(which, request):
         off = (mainland["city"] - mainland["official"])[counted]
         assert off.abs().max() < tolerance, counted
     islands = kota.xs("3101", level="area_code")
-    assert (islands["city"] / islands["official"] - 1)["population_count"].abs().max() < 0.07
+    assert (islands["city"] / islands["official"] - 1)["population_count"].abs().max() < 0.10
     province = table[table["area_code"] == "31"]
     aimed = province[province["role"] == "calibrated"].set_index(["period", "indicator"])
     assert set(aimed.index) == {(p, i) for p in synthetic.PERIODS for i in ("p1_pct", "gini")}

@@ -306,9 +306,9 @@ def _persons(
     for k, (code, own) in enumerate(targets.groupby("kota_code")):
         rows = np.flatnonzero(kota == k)
         share = registered[rows] / registered[rows].sum()
-        there = np.zeros(len(rows), dtype="int64")
+        there, before = np.zeros(len(rows), dtype="int64"), 0.0
         for number, target in enumerate(own.itertuples()):
-            if target.population_count * scale < there.sum() * (1 - P0_TOLERANCE) - 10:
+            if target.population_count < before:
                 raise SyntheticError(
                     f"the population of kota {code} falls before {target.period}: households that "
                     f"leave are not modelled; make the periods {', '.join(periods)} one by one"
@@ -320,6 +320,7 @@ def _persons(
             if wanted.sum() > 0:
                 new[rows, number] = _apportioned(wanted, total - int(there.sum()))
             there += new[rows, number]
+            before = target.population_count
     return new
 
 
