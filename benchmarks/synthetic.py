@@ -15,8 +15,8 @@ loaded = time.perf_counter()
 {call}
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 print(f"{{time.perf_counter() - loaded:.1f}} s after {{loaded - start:.1f}} s of imports, "
-      f"processor {{time.process_time():.1f}} s in all, peak {{peak:.2f}} GiB, {{rows:,}} households",
-      end="")
+      f"processor {{time.process_time():.1f}} s in all, peak {{peak:.2f}} GiB, "
+      f"{{rows:,}} households", end="")
 """
 MAKE = "made = synthetic.city({options}); rows = len(made.census)"
 SAMPLE = "; survey = synthetic.survey(made, made.periods[-1])"

@@ -172,9 +172,15 @@ def _poorest(
     r: np.ndarray, rows: np.ndarray, size: np.ndarray, rate: float
 ) -> tuple[np.ndarray, float]:
     """Rows of the poorest households with ``rate`` of the persons, and the r that parts them."""
+    goal = round(rate * size[rows].sum(dtype="int64"))
+    # Only the lowest scores need an order: twice the share of the poor, unless they are too few.
+    near = int(2 * rate * len(rows)) + 1000
+    if near < len(rows):
+        lowest = rows[np.sort(np.argpartition(r[rows], near)[:near])]
+        if size[lowest].sum(dtype="int64") > goal + 100:
+            rows = lowest
     order = rows[np.argsort(r[rows], kind="stable")]
     persons = np.cumsum(size[order], dtype="int64")
-    goal = round(rate * persons[-1])
     count = int(np.searchsorted(persons, goal, side="right"))
     missing = goal - (persons[count - 1] if count else 0)
     if missing > 0:
