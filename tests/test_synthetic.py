@@ -291,6 +291,21 @@ def test_empirical_best_beats_direct_in_most_kelurahan(regular):
         assert np.sqrt((off**2).mean()) < 0.8 * np.sqrt((off_direct**2).mean()), kind
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(80, 400), st.floats(0.02, 0.3), st.integers(0, 2**32 - 1))
+def test_the_number_of_poor_is_met_to_the_person(count, rate, seed):
+    rng = np.random.default_rng(seed)
+    size = rng.choice(np.arange(1, 7), count).astype("int8")
+    size[:6] = np.arange(1, 7)  # so that households that can change places are there
+    r = rng.standard_normal(count)
+    before = np.sort(r)
+    poor, shift = welfare._poorest(r, np.arange(count), size, rate)
+    assert np.array_equal(np.sort(r), before)  # scores change places, no more
+    assert set(poor) == set(np.flatnonzero(r < shift))
+    goal = round(rate * size.sum())
+    assert abs(size[poor].sum() - goal) <= (0 if len(poor) > 3 else 5)
+
+
 # ---- the survey ------------------------------------------------------------------------------
 
 

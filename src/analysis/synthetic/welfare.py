@@ -182,18 +182,30 @@ def _poorest(
     order = rows[np.argsort(r[rows], kind="stable")]
     persons = np.cumsum(size[order], dtype="int64")
     count = int(np.searchsorted(persons, goal, side="right"))
-    missing = goal - (persons[count - 1] if count else 0)
+    missing = int(goal - (persons[count - 1] if count else 0))
     if missing > 0:
-        fitting = np.flatnonzero(size[order[count:]] == missing)
-        if len(fitting):
-            a, b = order[count], order[count + fitting[0]]
-            r[a], r[b] = r[b], r[a]
-            order[count], order[count + fitting[0]] = b, a
+        own, other = size[order[:count]], size[order[count:]]
+        alone = np.flatnonzero(other == missing)
+        if len(alone):
+            _exchange(r, order, count, count + alone[0])
             count += 1
-        elif size[order[count]] - missing < missing:
-            count += 1
+        else:
+            # A poor household changes places with one that has so many members more.
+            pairs = [
+                (np.flatnonzero(own == members)[-1], count + np.flatnonzero(more)[0])
+                for members in np.unique(own)
+                if (more := other == members + missing).any()
+            ]
+            if pairs:
+                _exchange(r, order, *min(pairs, key=lambda pair: pair[1] - pair[0]))
     below = r[order[count - 1]] if count else r[order[0]] - 1
     return order[:count], float((below + r[order[count]]) / 2)
+
+
+def _exchange(r: np.ndarray, order: np.ndarray, a: int, b: int) -> None:
+    """Let the households at two places of an order change places and scores."""
+    r[order[a]], r[order[b]] = r[order[b]], r[order[a]]
+    order[a], order[b] = order[b], order[a]
 
 
 def _dispersion(
