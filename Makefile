@@ -186,6 +186,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
 	@$(BIN)/python benchmarks/microdata.py
+	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)
