@@ -48,7 +48,7 @@ INSTALLED := $(addprefix $(NPM_FOLDER)/node_modules/,geojson-indonesia/geojson/g
 SOURCE_IDS := $(shell sed -n 's/^- id: //p' data/raw/sources.yml 2>/dev/null)
 RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.csv\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
 BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
-LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py src/analysis/sae/*.py)
+LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py src/analysis/poverty/*.py src/analysis/sae/*.py)
 REPORT_LIBRARY := $(wildcard src/analysis/report/*)
 
 .DEFAULT_GOAL := help
