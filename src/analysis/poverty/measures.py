@@ -69,9 +69,7 @@ class Groups:
 
 # A statistic takes groups, ordered values (n, 1 or 2), ordered weights (n, B) and whether the
 # influence is wanted. It returns estimates (G, B) and the influence (n, B), or None.
-Statistic = Callable[
-    [Groups, np.ndarray, np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]
-]
+Statistic = Callable[[Groups, np.ndarray, np.ndarray, bool], tuple[np.ndarray, np.ndarray | None]]
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -139,16 +137,23 @@ def _quantile_rows(groups: Groups, weights: np.ndarray, p: float) -> np.ndarray:
 
 
 def _density(y: np.ndarray, w: np.ndarray, at: float) -> float:
-    """Gaussian kernel density of the weighted values ``y`` at one point (Silverman's width)."""
+    """Density of the ordered, weighted values ``y`` at one point; missing if all are alike.
+
+    A Gaussian kernel of Silverman's width, on logarithms where all are above zero: welfare is
+    skewed, and one width does not suit both of its tails.
+    """
+    scale = 1.0
+    if y[0] > 0:
+        y, at, scale = np.log(y), np.log(at), at
     share = w / w.sum()
-    mean = share @ y
-    low, high = (y[np.searchsorted(np.cumsum(share), p).clip(max=len(y) - 1)] for p in (0.25, 0.75))
-    scales = [np.sqrt(share @ (y - mean) ** 2), (high - low) / 1.349]
-    scale = min((s for s in scales if s > 0), default=0.0)
-    width = 0.9 * scale * (share @ share) ** 0.2
+    reached = np.cumsum(share)
+    low, high = (y[min(np.searchsorted(reached, p), len(y) - 1)] for p in (0.25, 0.75))
+    spreads = [np.sqrt(share @ (y - share @ y) ** 2), (high - low) / 1.349]
+    width = 0.9 * min((s for s in spreads if s > 0), default=0.0) * (share @ share) ** 0.2
     if width == 0:
         return np.nan
-    return float(share @ np.exp(-0.5 * ((y - at) / width) ** 2) / (width * np.sqrt(2 * np.pi)))
+    heights = np.exp(-0.5 * ((y - at) / width) ** 2)
+    return float(share @ heights / (width * np.sqrt(2 * np.pi) * scale))
 
 
 def quantile_statistic(
@@ -285,7 +290,13 @@ def ratio_of(
     columns = (numerator,) if denominator is None else (numerator, denominator)
     name = name or " / ".join(columns)
     return Measure(
-        name, _columns, ratio_statistic, bounded=bounded, columns=columns, sorts=False
+        name,
+        _columns,
+        ratio_statistic,
+        bounded=bounded,
+        columns=columns,
+        sorts=False,
+        additive=denominator is None,
     )
 
 
