@@ -17,7 +17,6 @@ from scipy import stats
 
 from analysis.poverty.design import (
     COLLAPSED,
-    REPLICATES,
     Design,
     column,
     estimate,

@@ -305,8 +305,8 @@ def replicate_factors(design: Design, replicates: int = REPLICATES, seed: int = 
     alone = (in_stratum == 1).sum()
     if alone:
         raise MeasureError(
-            f"{alone} of {len(in_stratum)} strata have one cluster, from which the bootstrap cannot "
-            f"draw: use single={COLLAPSED!r} or join strata"
+            f"{alone} of {len(in_stratum)} strata have one cluster, from which the bootstrap "
+            f"cannot draw: use single={COLLAPSED!r} or join strata"
         )
     if replicates < 2:
         raise MeasureError(f"replicates is {replicates}: a variance needs two, a good one 500")

@@ -419,9 +419,9 @@ def sst(
 ) -> float | pd.Series:
     """The index of Sen, Shorrocks and Thon. Parameters as in `fgt`.
 
-    It is P1 (1 + G), with G the Gini of the gaps of all persons (zero for those not poor): headcount
-    times mean gap of the poor times 1 + G. For n persons of weight one, with gaps in falling order,
-    sum over i of (2 n - 2 i + 1) g_i / n^2 (Shorrocks 1995).
+    It is P1 (1 + G), with G the Gini of the gaps of all persons (zero for those not poor):
+    headcount times mean gap of the poor times 1 + G. For n persons of weight one, with gaps in
+    falling order, sum over i of (2 n - 2 i + 1) g_i / n^2 (Shorrocks 1995).
 
     References
     ----------
