@@ -6,10 +6,12 @@ That errs on the safe side. Two ways: linearised (a measure is replaced by the t
 influence; Deville 1999) and the rescaled bootstrap of Rao and Wu. Areas that cut across strata are
 domains: the clusters of a stratum that have no household in the area count with zero.
 
-The library ``samplics`` (0.6.1) has the same linearised variance for means and ratios, and agrees
-to rounding (tests/test_poverty_design.py). It is not used here: it has neither Gini nor SST nor
-the Lorenz curve, for single-cluster strata it has no centring at the grand mean, and it brings
-polars along. ``statsmodels`` has weighted statistics, none under a design.
+Libraries looked at (2026): ``samplics`` 0.6.1 is archived, and its tables fail under pandas 3.
+``svy`` 0.35, its successor, has the linearised variance for means, ratios and quantiles, and
+agrees with this module to rounding (``tests/test_poverty_design.py`` holds its figures); it has
+neither Gini nor SST nor the Lorenz curve, no way in for an influence function, and brings polars
+and 200 MB along for a sum of squares. ``statsmodels`` has weighted statistics, none under a design.
+``ineqpy`` and ``apode`` have indices without standard errors.
 
 References
 ----------
