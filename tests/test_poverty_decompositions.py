@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from analysis.poverty import decompositions, design
 from analysis.poverty import measures as m
@@ -46,7 +47,14 @@ def test_growth_and_redistribution_by_hand():
         decompositions.growth_redistribution(before, after, path="datt-ravallion", **options)
     )
     assert found == pytest.approx(
-        {"before": 0.5, "after": 0.5, "growth": -0.25, "redistribution": 0, "residual": 0.25, "change": 0}
+        {
+            "before": 0.5,
+            "after": 0.5,
+            "growth": -0.25,
+            "redistribution": 0,
+            "residual": 0.25,
+            "change": 0,
+        }
     )
     found = by_component(decompositions.growth_redistribution(before, after, **options))
     assert found == pytest.approx(
@@ -125,7 +133,7 @@ def test_errors_of_components_are_those_of_repeated_samples():
                 )[name]
                 for name in names
             ]
-            for _ in range(400)
+            for _ in range(200)
         ]
     )
     table = decompositions.growth_redistribution(
@@ -141,9 +149,7 @@ def test_the_error_of_the_change_is_that_of_two_independent_samples():
     table = decompositions.growth_redistribution(
         before, after, "p0", welfare="y", line="z", replicates=600
     ).set_index("component")
-    one, two = (
-        design.estimate(s, "p0", welfare="y", line="z")["se"][0] for s in (before, after)
-    )
+    one, two = (design.estimate(s, "p0", welfare="y", line="z")["se"][0] for s in (before, after))
     assert table.loc["change", "se"] == pytest.approx(np.hypot(one, two), rel=0.12)
 
 
@@ -179,7 +185,7 @@ def test_the_error_of_mean_growth_is_that_of_repeated_samples():
             percentiles=[20, 50],
             **PLAIN,
         )
-        for _ in range(200)
+        for _ in range(150)
     ]
     means = np.array([each.mean_growth_pct for each in found])
     assert np.mean([each.mean_se for each in found]) == pytest.approx(means.std(), rel=0.15)
@@ -279,8 +285,6 @@ def test_with_one_dummy_the_model_is_two_normal_distributions(variance):
     own = found.households
     assert own["expected_log"].to_numpy() == pytest.approx(expected.to_numpy())
     assert own["sd_log"].to_numpy() == pytest.approx(sd.to_numpy(), rel=1e-5)
-    from scipy.stats import norm
-
     theirs = norm.cdf((np.log(0.8) - expected) / sd)
     assert own["vulnerability"].to_numpy() == pytest.approx(theirs, rel=1e-4)
     assert (own["vulnerable"] == (theirs > 0.5)).all() and found.floored == 0
@@ -295,8 +299,6 @@ def test_known_probabilities_are_recovered():
         found = decompositions.vulnerability(
             survey, ["x"], line=1.5, welfare="y", variance=variance
         )
-        from scipy.stats import norm
-
         truth = norm.cdf((np.log(1.5) - (1 - x)) / sd)
         assert np.abs(found.households["vulnerability"] - truth).max() < 0.03
         # Taking the variance for one and the same would be further off than that.

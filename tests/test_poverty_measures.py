@@ -24,7 +24,11 @@ def samples(draw, groups: int = 1):
 
 
 def values_of(chosen: m.Measure, welfare, line=2.0):
-    return chosen.values(welfare, np.full(len(welfare), line)) if chosen.needs_line else chosen.values(welfare)
+    return (
+        chosen.values(welfare, np.full(len(welfare), line))
+        if chosen.needs_line
+        else chosen.values(welfare)
+    )
 
 
 def alone(chosen: m.Measure, welfare, weights, line=2.0) -> float:
@@ -60,7 +64,10 @@ def test_lines_may_differ_by_row():
 def test_a_quantile_is_reached_in_spite_of_rounding():
     weights = [0.1, 0.2, 0.7]  # 0.1 + 0.2 > 0.3 in binary, and others fall short
     assert m.quantile([1.0, 2.0, 3.0], 0.3, weights=weights) == 2.0
-    assert m.quantile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0], 0.7, weights=[0.1] * 10) == 7.0
+    assert (
+        m.quantile([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0], 0.7, weights=[0.1] * 10)
+        == 7.0
+    )
 
 
 def test_lorenz_by_hand():
@@ -194,7 +201,9 @@ def test_the_influence_is_the_derivative_by_the_weight(sample):
             slope = (found[0] - found[1]) / (2 * step)
             if chosen.name == "share 0.4":
                 # It has a kink where a row's share ends at p exactly.
-                edge = np.cumsum(weights[codes == codes[row]][np.argsort(welfare[codes == codes[row]])])
+                edge = np.cumsum(
+                    weights[codes == codes[row]][np.argsort(welfare[codes == codes[row]])]
+                )
                 if np.isclose(edge / edge[-1], 0.4, atol=1e-4).any():
                     continue
             assert influence[row] == pytest.approx(slope, abs=1e-5), chosen.name
@@ -215,7 +224,10 @@ def test_columns_of_weights_are_as_one_by_one(sample):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: m.fgt([1, np.nan], 2), "welfare is missing or infinite in 1 of 2 rows, first in row 2"),
+        (
+            lambda: m.fgt([1, np.nan], 2),
+            "welfare is missing or infinite in 1 of 2 rows, first in row 2",
+        ),
         (lambda: m.fgt([1, 2], [1, 0]), "line is not above zero in 1 of 2 rows, first in row 2"),
         (lambda: m.fgt([1, 2], [1]), "line has 1 rows where welfare has 2"),
         (lambda: m.gini([1, 2], weights=[1, -1]), "weights is below zero"),

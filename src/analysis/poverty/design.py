@@ -229,38 +229,36 @@ def estimate(
     if method == "bootstrap":
         factors = replicate_factors(design, replicates, seed)
     counts = _counts(design, codes, len(areas))
-    tables = []
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in _COMPUTED}
     for each in chosen:
         values = read_values(survey, each, welfare, line)
         found, influence = compute(
             each, values, design.person_weights[:, None], codes, influence=True
         )
-        scores = design.person_weights * influence[:, 0]
+        found, scores = found[:, 0], design.person_weights * influence[:, 0]
         if factors is None:
             variance = linearised_variance(design, scores, codes, len(areas))
         else:
-            variance = _bootstrap_variance(design, each, values, codes, found[:, 0], factors)
-        variance[counts["n_clusters"] < 2] = np.nan
-        simple = _simple_variance(design, scores, codes, len(areas))
+            variance = _bootstrap_variance(design, each, values, codes, found, factors)
         # Where every score is zero the sample has no variation to estimate from.
-        nothing = ~(_sums(np.abs(scores), codes, len(areas)) > _ZERO * np.abs(found[:, 0]))
-        variance[nothing] = np.nan
+        varies = _sums(np.abs(scores), codes, len(areas)) > _ZERO * np.abs(found)
+        variance[~varies | (counts["n_clusters"] < 2)] = np.nan
         se = np.sqrt(variance)
-        table = pd.DataFrame({"area": areas, "measure": each.name, "estimate": found[:, 0]})
-        table["se"] = se
-        table["cv"] = _over(se, np.abs(found[:, 0]))
-        bounds = _intervals(each, found[:, 0], se, counts, level)
-        table["lower"], table["upper"], table["interval"] = bounds
-        table["n_households"] = counts["n_households"]
-        table["n_clusters"] = counts["n_clusters"]
-        table["df"] = counts["df"]
-        table["design_effect"] = _over(variance, simple)
-        tables.append(table)
-    together = pd.concat(tables)
+        lower, upper, kind = _intervals(each, found, se, counts, level)
+        effect = _over(variance, _simple_variance(design, scores, codes, len(areas)))
+        computed = (found, se, _over(se, np.abs(found)), lower, upper, kind, effect)
+        for name, own in zip(_COMPUTED, computed, strict=True):
+            columns[name].append(own)
     # Areas in order, and within them measures as they were asked for.
-    return together.sort_index(kind="stable").reset_index(drop=True)
+    table = {"area": areas.repeat(len(chosen))}
+    table["measure"] = [each.name for each in chosen] * len(areas)
+    table |= {name: np.stack(own, axis=1).ravel() for name, own in columns.items()}
+    effect = table.pop("design_effect")
+    table |= {name: np.repeat(own, len(chosen)) for name, own in counts.items()}
+    return pd.DataFrame({**table, "design_effect": effect})
 
 
+_COMPUTED = ("estimate", "se", "cv", "lower", "upper", "interval", "design_effect")
 _ZERO = 1e-12
 
 
@@ -442,7 +440,7 @@ def _intervals(
     se: np.ndarray,
     counts: dict[str, np.ndarray],
     level: float,
-) -> tuple[np.ndarray, np.ndarray, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower and upper bounds (G,), and the kind of each interval."""
     tail = (1 - level) / 2
     df = counts["df"]
@@ -465,7 +463,7 @@ def _intervals(
     unknown = ~(np.isfinite(lower) & np.isfinite(upper))
     lower, upper = np.where(unknown, np.nan, lower), np.where(unknown, np.nan, upper)
     kind[unknown] = NONE
-    return lower, upper, list(kind)
+    return lower, upper, kind
 
 
 def _sums(x: np.ndarray, codes: np.ndarray, n_areas: int) -> np.ndarray:
