@@ -133,13 +133,13 @@ def test_errors_of_components_are_those_of_repeated_samples():
                 )[name]
                 for name in names
             ]
-            for _ in range(200)
+            for _ in range(120)
         ]
     )
     table = decompositions.growth_redistribution(
-        sample(0, 0.6), sample(0.1, 0.5), "p1", replicates=400, **plain
+        sample(0, 0.6), sample(0.1, 0.5), "p1", replicates=200, **plain
     ).set_index("component")
-    assert table.loc[names, "se"].to_numpy() == pytest.approx(repeated.std(axis=0), rel=0.25)
+    assert table.loc[names, "se"].to_numpy() == pytest.approx(repeated.std(axis=0), rel=0.3)
     row = table.loc["change"]
     assert row["upper"] - row["estimate"] == pytest.approx(1.96 * row["se"], rel=1e-3)
 
@@ -185,13 +185,13 @@ def test_the_error_of_mean_growth_is_that_of_repeated_samples():
             percentiles=[20, 50],
             **PLAIN,
         )
-        for _ in range(150)
+        for _ in range(100)
     ]
     means = np.array([each.mean_growth_pct for each in found])
-    assert np.mean([each.mean_se for each in found]) == pytest.approx(means.std(), rel=0.15)
+    assert np.mean([each.mean_se for each in found]) == pytest.approx(means.std(), rel=0.2)
     curves = np.array([each.curve["growth_pct"] for each in found])
     errors = np.array([each.curve["se"] for each in found]).mean(axis=0)
-    assert errors == pytest.approx(curves.std(axis=0), rel=0.2)
+    assert errors == pytest.approx(curves.std(axis=0), rel=0.25)
 
 
 # --- by group

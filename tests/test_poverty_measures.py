@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -94,6 +94,7 @@ def test_a_mean_of_zero_has_no_gini():
 # --- identities
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(), st.floats(0.2, 6), st.floats(0, 3))
 def test_fgt_rises_with_the_line(sample, line, more):
     welfare, weights, _ = sample
@@ -102,6 +103,7 @@ def test_fgt_rises_with_the_line(sample, line, more):
         assert low <= high + 1e-12
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(), st.floats(0.2, 6))
 def test_p0_p1_p2_fall_in_that_order(sample, line):
     welfare, weights, _ = sample
@@ -109,6 +111,7 @@ def test_p0_p1_p2_fall_in_that_order(sample, line):
     assert 1 + 1e-12 >= p0 >= p1 - 1e-12 and p1 >= p2 - 1e-12
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(groups=4))
 def test_measures_that_are_means_are_those_of_their_groups(sample):
     welfare, weights, codes = sample
@@ -118,6 +121,7 @@ def test_measures_that_are_means_are_those_of_their_groups(sample):
         assert (share * parts).sum() == pytest.approx(m.fgt(welfare, 2.0, alpha, weights=weights))
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(groups=4))
 def test_each_group_is_as_it_is_alone(sample):
     welfare, weights, codes = sample
@@ -129,6 +133,7 @@ def test_each_group_is_as_it_is_alone(sample):
             assert together[g] == pytest.approx(alone(chosen, welfare[own], weights[own]), abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples())
 def test_gini_is_half_the_relative_mean_difference(sample):
     welfare, weights, _ = sample
@@ -137,6 +142,7 @@ def test_gini_is_half_the_relative_mean_difference(sample):
     assert m.gini(welfare, weights=weights) == pytest.approx(slow, abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(), st.floats(0.01, 1e7))
 def test_gini_and_poverty_do_not_depend_on_the_unit(sample, unit):
     welfare, weights, _ = sample
@@ -146,6 +152,7 @@ def test_gini_and_poverty_do_not_depend_on_the_unit(sample, unit):
     assert scaled == pytest.approx(m.sst(welfare, 1.7, weights=weights))
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(), st.floats(0.2, 6))
 def test_sst_is_headcount_times_gap_of_the_poor_times_one_plus_gini_of_gaps(sample, line):
     welfare, weights, _ = sample
@@ -160,6 +167,7 @@ def test_sst_is_headcount_times_gap_of_the_poor_times_one_plus_gini_of_gaps(samp
     assert found == pytest.approx(parts)
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples())
 def test_a_household_of_weight_two_is_two_households(sample):
     welfare, weights, _ = sample
@@ -170,6 +178,7 @@ def test_a_household_of_weight_two_is_two_households(sample):
         assert alone(chosen, welfare, heavy) == pytest.approx(doubled, abs=1e-9), chosen.name
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples())
 def test_the_lorenz_curve_is_convex_and_gives_the_gini(sample):
     welfare, weights, _ = sample
@@ -183,6 +192,7 @@ def test_the_lorenz_curve_is_convex_and_gives_the_gini(sample):
     assert m.share(welfare, at, weights=weights) == pytest.approx(np.interp(at, x, y), abs=1e-9)
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples(groups=3))
 def test_the_influence_is_the_derivative_by_the_weight(sample):
     welfare, weights, codes = sample
@@ -209,6 +219,7 @@ def test_the_influence_is_the_derivative_by_the_weight(sample):
             assert influence[row] == pytest.approx(slope, abs=1e-5), chosen.name
 
 
+@settings(max_examples=40, deadline=None)
 @given(samples())
 def test_columns_of_weights_are_as_one_by_one(sample):
     welfare, weights, codes = sample
