@@ -78,7 +78,7 @@ def test_nested_weights_and_cutoffs_that_thirds_must_reach():
     assert (every.households["poor"].to_numpy() == deprived.all(axis=1)).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.05, 1))
 def test_identities(seed, k):
     survey = households(seed, 40)
@@ -149,12 +149,12 @@ def test_errors_are_those_of_repeated_samples():
         often = rng.uniform(0.1, 0.7, (150, 1))
         return pd.DataFrame(rng.random((150, 5)) < often, columns=NAMES)
 
-    runs = [multidimensional.alkire_foster(sample(), DIMENSIONS, 0.4, **PLAIN) for _ in range(120)]
+    runs = [multidimensional.alkire_foster(sample(), DIMENSIONS, 0.4, **PLAIN) for _ in range(80)]
     tables = pd.concat([run.measures for run in runs] + [run.dimensions for run in runs])
     key = tables["measure"] + tables["dimension"].fillna("")
     spread = tables.groupby(key)["estimate"].std()
     error = tables.groupby(key)["se"].mean()
-    assert len(error) == 6 and error.to_numpy() == pytest.approx(spread.to_numpy(), rel=0.2)
+    assert len(error) == 6 and error.to_numpy() == pytest.approx(spread.to_numpy(), rel=0.3)
 
 
 def test_nobody_poor():

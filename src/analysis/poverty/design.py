@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from analysis.poverty.measures import (
     ALL,
@@ -444,7 +444,7 @@ def _intervals(
     """Lower and upper bounds (G,), and the kind of each interval."""
     tail = (1 - level) / 2
     df = counts["df"]
-    t = np.where(df > 0, stats.t.isf(tail, np.maximum(df, 1)), np.nan)
+    t = np.where(df > 0, -special.stdtrit(np.maximum(df, 1), tail), np.nan)
     inside = chosen.bounded & (found > 0) & (found < 1)
     kind = np.where(inside, LOGIT, SYMMETRIC).astype(object)
     if chosen.bounded:

@@ -597,7 +597,9 @@ def _inputs(
 def numbers(values: ArrayLike, name: str, length: int | None = None) -> np.ndarray:
     """A column as finite floats (n,), or a `MeasureError` that names it and its first bad row."""
     try:
-        found = pd.to_numeric(pd.Series(values)).to_numpy("float64", na_value=np.nan)
+        found = pd.to_numeric(
+            values if isinstance(values, pd.Series) else pd.Series(values)
+        ).to_numpy("float64", na_value=np.nan)
     except (TypeError, ValueError) as error:
         raise MeasureError(f"{name} is not all numbers: {error}") from None
     if length is not None and len(found) != length:

@@ -128,8 +128,7 @@ def alkire_foster(
     missing = [name for name in needed if name not in survey]
     if missing:
         raise MeasureError(f"the survey has no column {', '.join(missing)}")
-    frame = survey[needed].copy()
-    fresh = _Fresh(frame)
+    fresh = _Fresh(needed)
     head, total = fresh.add(poor), fresh.add(score * poor)
     chosen = [ratio_of(head, name=H), ratio_of(total, head, name=A), ratio_of(total, name=M0)]
     if gaps is not None:
@@ -150,6 +149,7 @@ def alkire_foster(
         part = sum(weights[name] * censored[:, names.index(name)] for name in own)
         asked.append((("", dim), ratio_of(fresh.add(part), total, name=CONTRIBUTION)))
 
+    frame = pd.concat([survey[needed], pd.DataFrame(fresh.columns, index=survey.index)], axis=1)
     table = estimate(frame, [*chosen, *(each for _, each in asked)], by=by, **design)
     # Rows come area by area, in the order in which the measures were asked for.
     count = len(chosen) + len(asked)
@@ -168,7 +168,7 @@ def alkire_foster(
         measures=table[first].drop(columns=["indicator", "dimension"]).reset_index(drop=True),
         indicators=of_indicator,
         dimensions=of_dimension,
-        groups=_groups(frame, frame[total].to_numpy(), by, design),
+        groups=_groups(frame, fresh.columns[total], by, design),
         households=pd.DataFrame({"score": score, "poor": poor}, index=survey.index),
         weights=weights,
         k=float(k),
@@ -176,19 +176,17 @@ def alkire_foster(
 
 
 class _Fresh:
-    """Adds columns to a frame under names that it does not have yet."""
+    """Collects columns under names that a survey with columns ``taken`` does not have."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
+    def __init__(self, taken: Sequence[str]) -> None:
         self.prefix = "value"
-        while any(str(name).startswith(self.prefix) for name in frame):
+        while any(str(name).startswith(self.prefix) for name in taken):
             self.prefix += "_"
-        self.count = 0
+        self.columns: dict[str, np.ndarray] = {}
 
     def add(self, values: np.ndarray) -> str:
-        name = f"{self.prefix}{self.count}"
-        self.frame[name] = np.asarray(values, "float64")
-        self.count += 1
+        name = f"{self.prefix}{len(self.columns)}"
+        self.columns[name] = np.asarray(values, "float64")
         return name
 
 
