@@ -183,6 +183,7 @@ lint: $(ENV) ## check the format and look for mistakes, changing nothing
 bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/bps_tables.py
 	@$(BIN)/python benchmarks/arithmetic.py
+	@$(BIN)/python benchmarks/poverty_design.py
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
 	@$(BIN)/python benchmarks/build.py

@@ -380,6 +380,7 @@ def test_a_ratio_of_columns():
         ({"weight": 0.0}, {}, "column weight is not above zero in 120 of 120 rows, first in row 1"),
         ({"y": np.nan}, {}, "column y is missing or infinite"),
         ({"cluster": None}, {}, "column cluster is missing"),
+        ({"period": ["2017-03", "2021-03"] * 60}, {}, "2 periods in its column period"),
         ({}, {"line": None}, "p0 needs the poverty line"),
         ({}, {"line": -1}, "the line -1 is not above zero"),
         ({}, {"single": "drop"}, "'drop' is unknown: there are centred, collapsed"),

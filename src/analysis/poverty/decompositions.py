@@ -497,7 +497,7 @@ def _relative(survey: pd.DataFrame, welfare: str, line: str | float | None) -> p
 def _components(
     chosen: Measure, path: str, samples: list[tuple[np.ndarray, np.ndarray]]
 ) -> list[float]:
-    means = [w @ y / w.sum() for y, w in samples]
+    means = [(w * y).sum() / w.sum() for y, w in samples]
     if not min(means) > 0:
         raise MeasureError("mean welfare is not above zero: there is no distribution around it")
 

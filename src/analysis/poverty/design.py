@@ -32,6 +32,7 @@ from scipy import special
 
 from analysis.poverty.measures import (
     ALL,
+    Groups,
     Measure,
     MeasureError,
     check_rows,
@@ -90,6 +91,12 @@ class Design:
             raise MeasureError(f"single {single!r} is unknown: there are {', '.join(SINGLES)}")
         if not len(survey):
             raise MeasureError("the survey has no rows")
+        periods = survey["period"].unique() if "period" in survey else ()
+        if len(periods) > 1:
+            raise MeasureError(
+                f"the survey has {len(periods)} periods in its column period: estimate each "
+                "alone, for their clusters are not drawn together"
+            )
         n = len(survey)
         weight = np.ones(n) if weights is None else column(survey, weights)
         check_rows(weight > 0, f"column {weights}", "not above zero")
@@ -141,7 +148,7 @@ def estimate(
     Parameters
     ----------
     survey
-        One row per household, of one period.
+        One row per household, of one period (a column ``period`` is looked at for that).
     measures
         Names (`measures.MEASURES`: mean, p0, p1, p2, watts, sst, gini, median) or measures made by
         `measures.fgt_of`, `quantile_of`, `share_of`, `ratio_of`; one or several.
@@ -196,8 +203,8 @@ def estimate(
     ------
     MeasureError
         A column is not there; a value is missing (dropping rows would bias the totals: impute
-        them, or drop them and correct the weights), a weight or size not above zero; the
-        bootstrap meets a stratum with one cluster.
+        them, or drop them and correct the weights), a weight or size not above zero; there are
+        several periods; the bootstrap meets a stratum with one cluster.
 
     Notes
     -----
@@ -230,10 +237,19 @@ def estimate(
         factors = replicate_factors(design, replicates, seed)
     counts = _counts(design, codes, len(areas))
     columns: dict[str, list[np.ndarray]] = {name: [] for name in _COMPUTED}
+    orders: dict[object, Groups] = {}  # quantiles of the same welfare need one order
     for each in chosen:
         values = read_values(survey, each, welfare, line)
+        order = (each.values, each.columns) if each.sorts else None
+        if order not in orders:
+            orders[order] = Groups.of(codes, values[:, 0] if each.sorts else None)
         found, influence = compute(
-            each, values, design.person_weights[:, None], codes, influence=True
+            each,
+            values,
+            design.person_weights[:, None],
+            codes,
+            influence=True,
+            groups=orders[order],
         )
         found, scores = found[:, 0], design.person_weights * influence[:, 0]
         if factors is None:
