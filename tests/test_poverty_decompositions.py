@@ -290,6 +290,30 @@ def test_with_one_dummy_the_model_is_two_normal_distributions(variance):
     assert (own["vulnerable"] == (theirs > 0.5)).all() and found.floored == 0
 
 
+def test_the_linear_variance_is_that_of_the_paper_step_by_step():
+    rng = np.random.default_rng(9)
+    x = rng.uniform(0, 1, 500)
+    survey = pd.DataFrame({"x": x, "y": np.exp(1 - x + np.sqrt(0.1 + x) * rng.normal(size=500))})
+    found = decompositions.vulnerability(survey, ["x"], line=1.5, welfare="y", variance="linear")
+
+    def least_squares(y, divisor):
+        fit = np.linalg.lstsq(design_matrix / divisor[:, None], y / divisor, rcond=None)
+        return fit[0]
+
+    design_matrix, log_y, one = (
+        np.stack([np.ones(500), x], axis=1),
+        np.log(survey["y"]),
+        np.ones(500),
+    )
+    squares = (log_y - design_matrix @ least_squares(log_y, one)) ** 2
+    # e^2 is divided by its first fit, ln y by the root of the second.
+    theta = least_squares(squares, design_matrix @ least_squares(squares, one))
+    beta = least_squares(log_y, np.sqrt(design_matrix @ theta))
+    assert found.floored == 0
+    assert np.asarray(found.variance_model.params) == pytest.approx(theta)
+    assert np.asarray(found.mean_model.params) == pytest.approx(beta)
+
+
 def test_known_probabilities_are_recovered():
     rng = np.random.default_rng(3)
     n = 8000
