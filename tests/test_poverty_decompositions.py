@@ -25,7 +25,7 @@ def drawn(seed: int, n: int = 240, growth: float = 0.0) -> pd.DataFrame:
             "weight": rng.uniform(1, 3, n),
             "household_size": rng.integers(1, 7, n),
             "y": np.exp(rng.normal(growth, 0.6, n) + effect),
-            "z": 0.7,
+            "z": 0.6 + 0.1 * stratum,
             "area": np.array(["north", "south", "west"])[rng.integers(0, 3, n)],
         }
     )
@@ -83,7 +83,7 @@ def test_components_add_up_to_the_change(seed, growth, chosen):
 
 
 def test_pure_growth_and_pure_redistribution_are_told_apart():
-    before = drawn(1)
+    before = drawn(1).assign(z=0.7)
     for path in decompositions.PATHS:
         grown = before.assign(y=before["y"] * 1.2)
         found = by_component(
@@ -168,6 +168,10 @@ def test_growth_that_is_the_same_for_all():
     assert found.curve["growth_pct"].to_numpy() == pytest.approx(np.full(99, 10.0))
     assert found.mean_growth_pct == pytest.approx(10)
     assert (found.curve["lower"] < 10).all() and (found.curve["upper"] > 10).all()
+    # Over two years 21 %, with an error of the ratio: per year, half of that of its logarithm.
+    whole = decompositions.growth_incidence(before, after, welfare="y")
+    assert whole.mean_growth_pct == pytest.approx(21)
+    assert found.mean_se / 110 == pytest.approx(whole.mean_se / 121 / 2)
 
 
 def test_growth_of_the_poor_alone_is_seen_where_they_are():
