@@ -7,11 +7,11 @@ influence; Deville 1999) and the rescaled bootstrap of Rao and Wu. Areas that cu
 domains: the clusters of a stratum that have no household in the area count with zero.
 
 Libraries looked at (2026): ``samplics`` 0.6.1 is archived, and its tables fail under pandas 3.
-``svy`` 0.35, its successor, has the linearised variance for means, ratios and quantiles, and
-agrees with this module to rounding (``tests/test_poverty_design.py`` holds its figures); it has
-neither Gini nor SST nor the Lorenz curve, no way in for an influence function, and brings polars
-and 200 MB along for a sum of squares. ``statsmodels`` has weighted statistics, none under a design.
-``ineqpy`` and ``apode`` have indices without standard errors.
+``svy`` 0.35, its successor, has the linearised variance for means, ratios and quantiles, and for
+means and shares this module agrees with it to rounding (``tests/test_poverty_design.py`` holds its
+figures). It has neither Gini nor SST nor the Lorenz curve; their influence would have to be worked
+out here all the same, to be handed to it as a total, and with polars it takes 230 MB for what is
+then a sum of squares. ``statsmodels`` has weighted statistics, none under a design.
 
 References
 ----------
