@@ -48,7 +48,7 @@ INSTALLED := $(addprefix $(NPM_FOLDER)/node_modules/,geojson-indonesia/geojson/g
 SOURCE_IDS := $(shell sed -n 's/^- id: //p' data/raw/sources.yml 2>/dev/null)
 RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.csv\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
 BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
-LIBRARY := $(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/bps/*.py src/analysis/microdata/*.py src/analysis/sae/*.py)
+LIBRARY := $(filter-out src/analysis/report/%,$(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/*/*.py))
 REPORT_LIBRARY := $(wildcard src/analysis/report/*)
 
 .DEFAULT_GOAL := help
@@ -183,6 +183,7 @@ lint: $(ENV) ## check the format and look for mistakes, changing nothing
 bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/bps_tables.py
 	@$(BIN)/python benchmarks/arithmetic.py
+	@$(BIN)/python benchmarks/poverty_design.py
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
 	@$(BIN)/python benchmarks/microdata.py
