@@ -43,6 +43,7 @@ def choropleth(
     cmap: str = "YlGnBu",
     classes: Mapping[str, Class] | None = None,
     kota_labels: Mapping[str, str] | None = None,
+    hatched: tuple[str, str] | None = None,
 ) -> Figure:
     """A choropleth of the mainland with Kepulauan Seribu as an inset at its own scale.
 
@@ -68,6 +69,9 @@ def choropleth(
         `NOT_PUBLISHED`.
     kota_labels
         What is written beside the name of a kota, by its code.
+    hatched
+        A column of booleans and its words in the legend: areas with a value that is drawn hatched,
+        for instance one that rests on no data of the area.
 
     Raises
     ------
@@ -101,16 +105,23 @@ def choropleth(
                 {"edgecolor": own, "linewidth": _ISLAND_BORDER_POINTS} if islands(part) else _BORDER
             )
             valued.plot(ax=axes, color=own, **rim)
+            marked = valued[valued[hatched[0]]] if hatched else valued.head(0)
+            if len(marked) and not islands(part):
+                marked.plot(ax=axes, facecolor="none", edgecolor="0.35", hatch="/////", linewidth=0)
         rest = part.drop(index=valued.index)
         for name, drawn in classes.items():
             own = rest[status[rest.index] == name]
             if len(own):
-                hatched = {"hatch": drawn.hatch, "edgecolor": "0.45"} if drawn.hatch else _BORDER
-                line = {"linewidth": 0.25, **hatched}
+                rim = {"hatch": drawn.hatch, "edgecolor": "0.45"} if drawn.hatch else _BORDER
+                line = {"linewidth": 0.25, **rim}
                 if islands(part):
                     line |= {"edgecolor": "0.6", "linewidth": _ISLAND_BORDER_POINTS}
                 own.plot(ax=axes, facecolor=drawn.color, **line)
 
+    if hatched and areas[hatched[0]].any():
+        handles.append(
+            Patch(facecolor="white", edgecolor="0.35", hatch="/////", linewidth=0, label=hatched[1])
+        )
     for name, drawn in classes.items():
         if (status[values.isna()] == name).any():
             handles.append(
