@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import stats
+from scipy import special, stats
 
 from analysis import sae
+from analysis.sae.transformations import Transformation
 
 KECAMATAN, KELURAHAN = "kecamatan", "kelurahan"
 RATIO = "welfare_ratio"  # welfare per person as a multiple of the line
@@ -111,8 +112,9 @@ def estimate(
     -----
     The bootstrap of `analysis.sae` takes persons as drawn one by one; members of a household are
     poor together. With s the sizes of the households of an area, the variance that this leaves out
-    is ``p (1 - p) (sum s^2 - sum s) / (sum s)^2`` of the area's own headcount, and is added to the
-    MSE. It matters where an area has a few hundred households only.
+    is ``f p (1 - p) (sum s^2 - sum s) / (sum s)^2`` of the area's own headcount, and is added to
+    the MSE; f, the share of p (1 - p) that the covariates do not decide, is taken from the survey.
+    It matters where an area has a few hundred households only.
     """
     if level not in (KECAMATAN, KELURAHAN):
         raise PovertyMapError(f"level {level!r} is unknown: there are {KECAMATAN}, {KELURAHAN}")
@@ -147,7 +149,7 @@ def estimate(
     sizes = sizes.loc[table.index]
     p0 = table["p0"]
     together = (sizes["squares"] - sizes["persons"]) / sizes["persons"] ** 2
-    mse = fit.mse.set_index("area")["p0"] + p0 * (1 - p0) * together
+    mse = fit.mse.set_index("area")["p0"] + _undecided(fit) * p0 * (1 - p0) * together
     raw = pd.DataFrame(
         {"area": table.index, "estimate": p0.to_numpy(), "mse": mse.to_numpy()}
     ).assign(synthetic=table["synthetic"].to_numpy())
@@ -193,6 +195,16 @@ def _sizes(census: pd.DataFrame, area: str) -> pd.DataFrame:
     count, size = census["count"].astype(float), census["household_size"].astype(float)
     parts = {"persons": count * size, "households": count, "squares": count * size**2}
     return pd.DataFrame(parts).groupby(census[area].astype(str)).sum()
+
+
+def _undecided(fit: sae.EmpiricalBest) -> float:
+    """Mean of p_h (1 - p_h) over the households of the survey, relative to that of their mean."""
+    model = fit.fit
+    h = Transformation(model.transformation, model.transformation_parameter, model.shift)
+    line = float(h.forward(np.array([fit.line]))[0])
+    expected = model.fitted + model.area_codes.map(model.effects)
+    poor = special.ndtr((line - expected.to_numpy()) / np.sqrt(model.sigma2_e))
+    return float(np.mean(poor * (1 - poor)) / (poor.mean() * (1 - poor.mean())))
 
 
 def _beta(share: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
