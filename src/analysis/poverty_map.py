@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,6 +21,11 @@ from analysis.sae.transformations import Transformation
 
 KECAMATAN, KELURAHAN = "kecamatan", "kelurahan"
 RATIO = "welfare_ratio"  # welfare per person as a multiple of the line
+COVARIATES = (
+    "kota_code", "household_size", "head_age", "head_female", "head_schooling", "head_work",
+    "dwelling_owned", "floor_area_m2", "water", "toilet", "has_car", "has_motorcycle",
+    "has_refrigerator", "has_ac", "has_computer", "slum_rw",
+)  # fmt: skip
 _PERSONS = "person_count"
 LEVEL = 0.95
 
@@ -55,6 +61,16 @@ class PovertyMap:
     fit: sae.EmpiricalBest
     benchmark: sae.Benchmark
     diagnosis: sae.Diagnosis
+
+
+def covariates(survey: pd.DataFrame, census: pd.DataFrame) -> list[str]:
+    """The canonical covariates that both tables have in every row, and that vary."""
+    return [
+        name
+        for name in COVARIATES
+        if all(name in t and t[name].notna().all() for t in (survey, census))
+        and (survey[name] != survey[name].iloc[0]).any()
+    ]
 
 
 def estimate(
@@ -287,6 +303,47 @@ def against_truth(areas: pd.DataFrame, truth: pd.DataFrame, level: str) -> pd.Da
     found = areas.assign(true_p0_pct=areas["area_code"].map(true))
     inside = found["true_p0_pct"].between(found["lower_pct"] - 1e-9, found["upper_pct"] + 1e-9)
     return found.assign(covered=inside)
+
+
+def named(
+    areas: pd.DataFrame, level: str, invented: pd.DataFrame | None, official: pd.DataFrame
+) -> pd.DataFrame:
+    """The areas with an ``area_name``: the invented one of a synthetic city, else the official.
+
+    Nothing that rests on invented poverty carries the name of a real kelurahan.
+
+    Parameters
+    ----------
+    areas
+        `PovertyMap.areas`.
+    level
+        Of the areas.
+    invented
+        ``kelurahan_code, area_name`` of a synthetic city; None for real data. It has names of
+        kelurahan only, so that a kecamatan is given by the number of its row.
+    official
+        ``kelurahan_code, kelurahan, kecamatan_code, kecamatan`` (`analysis.regions.areas`).
+    """
+    if invented is not None and level == KELURAHAN:
+        names = invented.set_index("kelurahan_code")["area_name"]
+    elif invented is not None:
+        codes = sorted(areas["area_code"])
+        names = pd.Series({code: f"District {i}" for i, code in enumerate(codes, start=1)})
+    else:
+        names = official.drop_duplicates(f"{level}_code").set_index(f"{level}_code")[level]
+    return areas.assign(area_name=areas["area_code"].map(names))
+
+
+def drawn(boundaries: gpd.GeoDataFrame, areas: pd.DataFrame, level: str) -> gpd.GeoDataFrame:
+    """The polygons of a level with the columns of its areas, for `analysis.maps.choropleth`."""
+    polygons = boundaries.assign(kecamatan_code=boundaries["kelurahan_code"].str[:7])
+    if level == KECAMATAN:
+        polygons = polygons.dissolve("kecamatan_code", as_index=False, method="coverage")
+    merged = polygons[[f"{level}_code", "kota_code", "kota", "geometry"]].merge(
+        areas.drop(columns="kota_code"), left_on=f"{level}_code", right_on="area_code", how="left"
+    )
+    merged.attrs = boundaries.attrs
+    return merged
 
 
 # ---- in words --------------------------------------------------------------------------------
