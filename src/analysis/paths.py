@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW = ROOT / "data" / "raw"
+BUILD = ROOT / "build"
 BOUNDARY_PACKAGES = RAW / "boundaries" / "node_modules"
 
 

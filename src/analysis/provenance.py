@@ -36,6 +36,11 @@ def checksum_of(files: Iterable[Path], folder: Path) -> str:
     return whole.hexdigest()
 
 
+def checksum_of_text(text: str) -> str:
+    """The SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def record(
     path: Path,
     sources: Iterable[str] = (),

@@ -21,6 +21,7 @@ from analysis.poverty.published import (
     of_period,
     panel_table,
     range_words,
+    reference,
     same_area,
     semester_series,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "of_period",
     "panel_table",
     "range_words",
+    "reference",
     "same_area",
     "semester_series",
 ]

@@ -208,5 +208,73 @@ def implied_population(poor_count: pd.Series, p0_pct: pd.Series) -> pd.DataFrame
     )
 
 
+def reference(kota: pd.DataFrame, province: pd.DataFrame, period: str) -> pd.DataFrame:
+    """The official figures of the six kota in one period, with what can be derived of the rest.
+
+    Population is number of poor / P0. Where a period lacks the number of poor or P0 of a kota,
+    its population is its share among the six in the nearest period with both of all, times the
+    province's number of poor / P0. Where it lacks the line of a kota, that is the line of the
+    nearest period with the lines of all, times the ratio of the province's lines.
+
+    Parameters
+    ----------
+    kota
+        `kota_series`.
+    province
+        Raw table ``dki_poverty_semester``.
+    period
+        One with a published line of the province.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Six rows: ``period, kota_code, kota, p0_pct, poor_count`` (both missing where not
+        published), ``population_count, population_derived, poverty_line_rp, derived`` (of the
+        line). Counts are floats, lines whole rupiah per person and month.
+
+    Raises
+    ------
+    PovertyError
+        The province has no published line in this period; the message lists those with one.
+    """
+    province = province.set_index("period")
+    known = province.index[province[["p0_pct", "poor_thousand", "poverty_line_rp"]].notna().all(1)]
+    if period not in known:
+        raise PovertyError(
+            f"DKI Jakarta has no published poverty line for {period!r} (it has for "
+            f"{', '.join(known)})"
+        )
+    own = kota[kota["period"] == period].set_index("kota_code").reindex(list(regions.KOTA))
+    counted = kota[kota["period"] == _nearest(kota, ["p0_pct", "poor_count"], period)]
+    implied = implied_population(counted["poor_count"], counted["p0_pct"])["population_count"]
+    shares = pd.Series((implied / implied.sum()).to_numpy(), index=counted["kota_code"])
+    total = province.loc[period, "poor_thousand"] * 1e5 / province.loc[period, "p0_pct"]
+    population = implied_population(own["poor_count"], own["p0_pct"])["population_count"]
+    lined = _nearest(kota, ["poverty_line_rp"], period)
+    lent = kota[kota["period"] == lined].set_index("kota_code")["poverty_line_rp"]
+    ratio = province.loc[period, "poverty_line_rp"] / province.loc[lined, "poverty_line_rp"]
+    line = own["poverty_line_rp"].astype("float64")
+    return pd.DataFrame(
+        {
+            "period": period,
+            "kota_code": own.index,
+            "kota": own.index.map(regions.KOTA),
+            "p0_pct": own["p0_pct"],
+            "poor_count": own["poor_count"].astype("float64"),
+            "population_count": population.fillna(shares * total),
+            "population_derived": population.isna(),
+            "poverty_line_rp": line.fillna(lent * ratio).round(),
+            "derived": line.isna(),
+        }
+    ).reset_index(drop=True)
+
+
+def _nearest(kota: pd.DataFrame, columns: list[str], period: str) -> str:
+    """The period nearest in time in which all kota have the columns; the earlier of two."""
+    whole = kota[columns].notna().all(axis=1).groupby(kota["period"]).all()
+    at = periods.decimal_year(period)
+    return min(whole.index[whole], key=lambda p: abs(periods.decimal_year(p) - at))
+
+
 def _span(values: pd.Series) -> tuple[str, str]:
     return values.min(), values.max()

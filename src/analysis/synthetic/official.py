@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis import periods, poverty, regions, sources
 
-LINE_PERIOD = "2025-03"  # the only period with a poverty line of every kota
 TABLES = ("dki_kota_poverty", "dki_poverty_semester", "kelurahan_population_2024")
 
 
@@ -21,10 +20,8 @@ class SyntheticError(ValueError):
 def kota_targets(period: str) -> pd.DataFrame:
     """What the six kota are calibrated to in one period.
 
-    Population is number of poor / P0. Where a period lacks the number of poor of a kota, its
-    population is its share among the six in the nearest period with both, times the province's
-    number of poor / P0; its number of poor is then P0 times that. Where a period lacks the line
-    of a kota, it is that of March 2025 times the ratio of the province's lines.
+    Population and lines are those of `analysis.poverty.reference`, derived where a period lacks
+    them; a number of poor that is not published is P0 times the population.
 
     Returns
     -------
@@ -44,31 +41,10 @@ def kota_targets(period: str) -> pd.DataFrame:
         raise SyntheticError(
             f"P0 of all six kota is not published for {period!r} (it is for {', '.join(complete)})"
         )
-    province = _province().loc[period]
-    own = published[published["period"] == period].set_index("kota_code")
-    counted = _nearest(_periods_with(published, ["p0_pct", "poor_count"]), period)
-    shares = _implied(published[published["period"] == counted].set_index("kota_code"))
-    derived = shares / shares.sum() * (province["poor_thousand"] * 1e5 / province["p0_pct"])
-    population = _implied(own)
-    lines_2025 = published[published["period"] == LINE_PERIOD].set_index("kota_code")
-    ratio = province["poverty_line_rp"] / _province().loc[LINE_PERIOD, "poverty_line_rp"]
-    line = own["poverty_line_rp"].astype("float64")
-    table = pd.DataFrame(
-        {
-            "period": period,
-            "kota_code": own.index,
-            "kota": own["kota"],
-            "p0_pct": own["p0_pct"],
-            "poor_count": own["poor_count"].astype("float64"),
-            "population_count": population.fillna(derived),
-            "population_derived": population.isna(),
-            "poverty_line_rp": line.fillna(lines_2025["poverty_line_rp"] * ratio).round(),
-            "derived": line.isna(),
-        }
-    )
+    table = poverty.reference(published, sources.read("dki_poverty_semester"), period)
     by_rate = table["population_count"] * table["p0_pct"] / 100
     table["poor_count"] = table["poor_count"].where(~table["population_derived"], by_rate)
-    return table.reset_index(drop=True)
+    return table
 
 
 def province_targets(period: str) -> dict[str, float]:
@@ -173,11 +149,6 @@ def _per_mean(values: pd.Series, weights: pd.Series, groups: pd.Index) -> pd.Ser
 
 def _province() -> pd.DataFrame:
     return sources.read("dki_poverty_semester").set_index("period")
-
-
-def _implied(kota: pd.DataFrame) -> pd.Series:
-    implied = poverty.implied_population(kota["poor_count"], kota["p0_pct"])
-    return implied["population_count"]
 
 
 def _periods_with(published: pd.DataFrame, columns: list[str]) -> list[str]:
