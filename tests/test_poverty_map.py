@@ -21,7 +21,7 @@ def inputs(city):
     survey = synthetic.survey(city, PERIOD, seed=3).astype({"kota_code": str}).merge(lines)
     person = survey["expenditure_rp"] / survey["household_size"]
     codes = dict.fromkeys(["kota_code", "kecamatan_code", "kelurahan_code"], str)
-    survey = survey.assign(welfare_ratio=person / survey["poverty_line_rp"]).astype(codes)
+    survey = survey.assign(welfare=person / survey["poverty_line_rp"]).astype(codes)
     return survey, city.census.assign(count=1).astype(codes)
 
 

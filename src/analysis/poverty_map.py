@@ -16,11 +16,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import special, stats
 
-from analysis import sae
+from analysis import poverty, regions, sae, sources
+from analysis.microdata import Microdata
 from analysis.sae.transformations import Transformation
 
 KECAMATAN, KELURAHAN = "kecamatan", "kelurahan"
-RATIO = "welfare_ratio"  # welfare per person as a multiple of the line
+RATIO = "welfare"  # per person, as a multiple of the line (`analysis.households.welfare`)
 COVARIATES = (
     "kota_code", "household_size", "head_age", "head_female", "head_schooling", "head_work",
     "dwelling_owned", "floor_area_m2", "water", "toilet", "has_car", "has_motorcycle",
@@ -76,7 +77,7 @@ def covariates(survey: pd.DataFrame, census: pd.DataFrame) -> list[str]:
 def estimate(
     survey: pd.DataFrame,
     census: pd.DataFrame,
-    official_p0_pct: Mapping[str, float],
+    official_p0_pct: Mapping[str, float] | None,
     covariates: Sequence[str],
     *,
     level: str,
@@ -92,12 +93,13 @@ def estimate(
     Parameters
     ----------
     survey
-        Households of one period with ``welfare_ratio`` (welfare per person over the line of the
+        Households of one period with ``welfare`` (per person, over the line of the
         kota), codes and covariates.
     census
         Patterns of the covariates with ``count`` and ``household_size``, and codes.
     official_p0_pct
-        The official headcount by kota, in percent of persons.
+        The official headcount by kota, in percent of persons; None where there is none (with
+        another line): the estimates are then those of the model, and every factor is 1.
     covariates
         Columns of both.
     level
@@ -119,8 +121,8 @@ def estimate(
     Raises
     ------
     PovertyMapError
-        The level is unknown, a kota of the census has no official headcount, or codes or columns
-        are missing.
+        The level is unknown, a kota of the census has no official headcount or no household in
+        the survey, or codes are missing.
     analysis.sae.SaeError
         The model cannot be fitted.
 
@@ -142,11 +144,20 @@ def estimate(
             )
     sizes = _sizes(census, area)
     kota = sizes.index.str[:4]
-    official = dict(official_p0_pct)
+    official = dict.fromkeys(kota, 0.0) if official_p0_pct is None else dict(official_p0_pct)
     lost = sorted({code for code in kota if pd.isna(official.get(code))})
     if lost:
         raise PovertyMapError(f"kota {', '.join(lost)} has no official headcount in {period}")
-    persons = census.assign(**{_PERSONS: census["count"] * census["household_size"]})
+    # The most frequent kota is the one that the others are compared with.
+    often = survey["kota_code"].value_counts().index
+    ordered = {"kota_code": pd.CategoricalDtype(often)}
+    lost = sorted(set(census["kota_code"]) - set(often))
+    if lost:
+        raise PovertyMapError(f"the survey has no household in kota {', '.join(lost)}")
+    survey = survey.astype(ordered)
+    persons = census.astype(ordered).assign(
+        **{_PERSONS: census["count"] * census["household_size"]}
+    )
     fit = sae.empirical_best(
         survey,
         persons,
@@ -170,9 +181,11 @@ def estimate(
         {"area": table.index, "estimate": p0.to_numpy(), "mse": mse.to_numpy()}
     ).assign(synthetic=table["synthetic"].to_numpy())
     by = pd.Series(table.index.str[:4], index=table.index)
-    benchmark = sae.benchmark(
-        raw, {code: official[code] / 100 for code in set(kota)}, sizes["persons"], by=by
-    )
+    if official_p0_pct is None:
+        target = (p0 * sizes["persons"]).groupby(by).sum() / sizes["persons"].groupby(by).sum()
+    else:
+        target = {code: official[code] / 100 for code in set(kota)}
+    benchmark = sae.benchmark(raw, target, sizes["persons"], by=by)
     found = benchmark.areas.set_index("area").loc[table.index]
     share, variance = found["benchmarked"], found["mse_benchmarked"]
     lower, upper = _beta_interval(share, variance, sizes["households"])
@@ -346,7 +359,130 @@ def drawn(boundaries: gpd.GeoDataFrame, areas: pd.DataFrame, level: str) -> gpd.
     return merged
 
 
+# What the columns of the tables are called, and how many decimals they have.
+HEADERS = {
+    "area_name": "Area",
+    "kota": "Kota",
+    "p0_pct": "P0 (%)",
+    "lower_pct": "95 % from",
+    "upper_pct": "to",
+    "rmse_points": "RMSE (points)",
+    "cv_pct": "CV (%)",
+    "p1_pct": "P1 (%)",
+    "poor_thousand": "Poor (thousand)",
+    "poor_share_pct": "Share of all poor (%)",
+    "model_p0_pct": "Model (%)",
+    "factor": "Factor",
+    "grade": "Grade",
+    "chance_pct": "Among the poorest tenth (%)",
+}
+DECIMALS = {name: 0 if name in ("grade", "chance_pct", "cv_pct") else 2 for name in HEADERS} | {
+    "poor_thousand": 1,
+    "poor_share_pct": 1,
+}
+
+
+def levels(data: Microdata) -> list[str]:
+    """The levels that can be mapped with these microdata, the trusted one first."""
+    if data.census is None:
+        return []
+    reached = ("kota", KECAMATAN, KELURAHAN).index(data.lowest_level)
+    return [KECAMATAN, KELURAHAN][:reached]
+
+
+def official(period: str) -> dict[str, float]:
+    """The official headcount of the kota in a period, in percent.
+
+    Raises
+    ------
+    PovertyMapError
+        It is not published for all six (the periods with all are listed).
+    """
+    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
+    known = kota.groupby("period")["p0_pct"].apply(lambda p0: p0.notna().all())
+    if not known.get(period, False):
+        there = ", ".join(known.index[known])
+        raise PovertyMapError(f"P0 is not published for all kota in {period} (it is in {there})")
+    return kota[kota["period"] == period].set_index("kota_code")["p0_pct"].to_dict()
+
+
+def direct_table(direct: pd.DataFrame, official_p0_pct: Mapping[str, float] | None) -> pd.DataFrame:
+    """Direct estimates of the kota (`analysis.poverty.design.estimate`) beside the official."""
+    known = official_p0_pct or {}
+    table = pd.DataFrame(
+        {
+            "kota": direct["area"].map(regions.KOTA),
+            "n_households": direct["n_households"],
+            "p0_pct": 100 * direct["estimate"],
+            "se_points": 100 * direct["se"],
+            "lower_pct": 100 * direct["lower"],
+            "upper_pct": 100 * direct["upper"],
+            "official_pct": direct["area"].map(known).astype(float),
+        }
+    )
+    inside = table["official_pct"].between(table["lower_pct"], table["upper_pct"])
+    words = inside.map({True: "yes", False: "no"}).where(table["official_pct"].notna(), "…")
+    return table.assign(inside=words)
+
+
+def area_table(named: pd.DataFrame) -> pd.DataFrame:
+    """The areas as a reader wants them, poorest first."""
+    table = named.assign(
+        kota=named["kota_code"].map(regions.KOTA),
+        cv_pct=100 * named["cv"],
+        poor_thousand=named["poor_count"] / 1000,
+    ).sort_values("p0_pct", ascending=False)
+    columns = ["area_name", "kota", "p0_pct", "lower_pct", "upper_pct", "rmse_points", "cv_pct"]
+    columns += ["p1_pct", "poor_thousand", "model_p0_pct", "factor", "grade"]
+    return table[columns]
+
+
+def poorest_table(named: pd.DataFrame, chance: pd.Series, most: int = 15) -> pd.DataFrame:
+    """The areas with the highest probability of `poorest`, and what share of the poor they hold."""
+    table = named.assign(
+        kota=named["kota_code"].map(regions.KOTA),
+        chance_pct=100 * named["area_code"].map(chance),
+        poor_share_pct=100 * named["poor_count"] / named["poor_count"].sum(),
+    ).nlargest(most, "chance_pct")
+    columns = ["area_name", "kota", "chance_pct", "p0_pct", "lower_pct", "upper_pct", "grade"]
+    return table[[*columns, "poor_share_pct"]]
+
+
 # ---- in words --------------------------------------------------------------------------------
+
+
+def answer(made: Mapping[str, PovertyMap]) -> str:
+    """What the maps say, first thing."""
+    if not made:
+        return "Below the kota nothing can be estimated from these files."
+    told = [f"{range_words(own)} {precision_words(own)}" for own in made.values()]
+    if KELURAHAN in made:
+        told.append(poorest_words(poorest(made[KELURAHAN].areas)))
+    return " ".join(told)
+
+
+def range_words(mapped: PovertyMap) -> str:
+    """Lowest and highest estimate, with their intervals and no names."""
+    own = mapped.areas.sort_values("p0_pct")
+    low, high = own.iloc[0], own.iloc[-1]
+    return (
+        f"By {mapped.level} P0 runs from {low['p0_pct']:.1f} % ({low['lower_pct']:.1f} to "
+        f"{low['upper_pct']:.1f}) to {high['p0_pct']:.1f} % ({high['lower_pct']:.1f} to "
+        f"{high['upper_pct']:.1f})."
+    )
+
+
+def model_words(made: Mapping[str, PovertyMap]) -> str:
+    """Transformation, variances and what `analysis.sae.diagnose` objects to, by level."""
+    told = []
+    for level, own in made.items():
+        fit, found = own.fit, own.diagnosis.findings
+        objections = "; ".join(found) if found else "nothing speaks against it"
+        told.append(
+            f"By {level} ({fit.transformation}): variance between areas {fit.sigma2_u:.4f}, "
+            f"between households {fit.sigma2_e:.4f}; {objections}."
+        )
+    return " ".join(told)
 
 
 def precision_words(mapped: PovertyMap) -> str:
@@ -366,6 +502,8 @@ def precision_words(mapped: PovertyMap) -> str:
 def factor_words(mapped: PovertyMap) -> str:
     """The benchmark factors, and whether one of them speaks against the model."""
     groups = mapped.benchmark.groups
+    if np.allclose(groups["factor"], 1, atol=1e-9):
+        return "There is no official figure to add up to: these are the estimates of the model."
     low, high = groups["factor"].min(), groups["factor"].max()
     far = (groups["factor"] - 1).abs().max()
     words = f"The factors that make the {mapped.level} add up to their kota run from {low:.2f} to "
