@@ -67,14 +67,14 @@ def test_larger_areas_are_known_better(kelurahan, kecamatan):
 
 
 def test_the_beta_interval_by_hand():
-    share, variance = pd.Series([0.03]), pd.Series([0.01**2])
-    lower, upper = poverty_map._beta_interval(share, variance, pd.Series([1000.0]))
+    share, variance = pd.Series([0.03, 0.03]), pd.Series([0.01**2, 0.01**2])
+    lower, upper = poverty_map._beta_interval(share, variance, pd.Series([1000.0, 20.0]))
     size = 0.03 * 0.97 / 0.01**2 - 1
     drawn = stats.beta(0.03 * size, 0.97 * size)
     assert drawn.mean() == pytest.approx(0.03) and drawn.std() == pytest.approx(0.01)
     assert upper[0] == pytest.approx(drawn.ppf(0.975))
-    assert drawn.ppf(0.025) - 0.001 < lower[0] <= drawn.ppf(0.025)
-    assert lower[0] * 1000 == pytest.approx(round(lower[0] * 1000))
+    assert lower[0] == pytest.approx(drawn.ppf(0.025))
+    assert lower[1] == 0  # less than half of one of twenty households
 
 
 def test_households_that_are_poor_together_widen_the_error(inputs):

@@ -115,8 +115,8 @@ def estimate(
     -------
     PovertyMap
         The interval is that of a beta distribution with the estimate as its mean and the MSE as
-        its variance: near zero a normal one would reach below it, and be too short above. Its
-        lower end is rounded down to whole households, since an area may have no poor at all.
+        its variance: near zero a normal one would reach below it, and be too short above. A
+        lower end of less than half a household is none, since an area may have no poor at all.
 
     Raises
     ------
@@ -248,8 +248,7 @@ def _beta_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     a, b = _beta(share.to_numpy(), variance.to_numpy())
     lower, upper = (stats.beta.ppf(q, a, b) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    whole = households.to_numpy()
-    return np.floor(lower * whole) / whole, upper
+    return np.where(lower * households.to_numpy() < 0.5, 0.0, lower), upper
 
 
 def poorest(areas: pd.DataFrame, share: float = 0.1, draws: int = 4000, seed: int = 0) -> pd.Series:
