@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from matplotlib.axes import Axes
+from scipy import special, stats
 
 from analysis import microdata, paths, poverty, provenance, regions, sources, synthetic
+from analysis.microdata import disclosure
 from analysis.poverty import design
 
 NATIONAL, EXTREME = "national", "extreme"  # lines; any other is a number of rupiah
@@ -377,3 +379,250 @@ def _inside(table: pd.DataFrame, name: str, lower: str, upper: str, rounding: fl
     inside = published.between(table[lower] - rounding, table[upper] + rounding)
     unknown = published.isna() | table[lower].isna() | table[upper].isna()
     return inside.astype("boolean").mask(unknown)
+
+
+def checks(survey: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """What a survey must pass before its figures are believed.
+
+    Parameters
+    ----------
+    survey
+        `welfare`.
+    compared
+        `against_official`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check, found, rule`` (in words) and ``passed`` (boolean; missing where there is nothing
+        to compare with).
+    """
+    province = compared.set_index("area_code").loc[JAKARTA]
+    kota = compared[compared["area_code"] != JAKARTA]
+    persons = survey["weight"] * survey["household_size"]
+    ratio = province["population_ratio"]
+    shares = kota["population_count"] / kota["population_count"].sum()
+    known = kota["official_population_count"] / kota["official_population_count"].sum()
+    apart = (shares / known - 1).abs().max() * 100
+    mean_size = persons.sum() / survey["weight"].sum()
+    median = weighted_quantile(survey["welfare"], persons, 0.5)
+    gaps = covariate_gaps(survey)
+    absent = [name for code, name in regions.KOTA.items() if code not in set(kota["area_code"])]
+    rows = [
+        (
+            "Weights: residents",
+            f"{ratio:.1%} of the official number",
+            f"within {WEIGHT_TOLERANCE_PCT} %",
+            abs(ratio - 1) * 100 <= WEIGHT_TOLERANCE_PCT,
+        ),
+        (
+            "Weights: shares of kota",
+            f"at most {apart:.1f} % off the official ones",
+            f"within {WEIGHT_TOLERANCE_PCT} %",
+            apart <= WEIGHT_TOLERANCE_PCT,
+        ),
+        (
+            "Kota in the survey",
+            f"without {', '.join(absent)}" if absent else "all",
+            "all",
+            not absent,
+        ),
+        (
+            "Mean household size",
+            f"{mean_size:.2f} persons",
+            f"{SIZE_BOUNDS[0]:g} to {SIZE_BOUNDS[1]:g} persons",
+            SIZE_BOUNDS[0] <= mean_size <= SIZE_BOUNDS[1],
+        ),
+        (
+            "Median of expenditure per person",
+            f"{median:.2f} times the line",
+            f"{MEDIAN_BOUNDS[0]:g} to {MEDIAN_BOUNDS[1]:g} times: else the unit is another",
+            MEDIAN_BOUNDS[0] <= median <= MEDIAN_BOUNDS[1],
+        ),
+        (
+            "Households without expenditure",
+            f"{(survey['expenditure_rp'] <= 0).sum():,} with zero",
+            "none",
+            not (survey["expenditure_rp"] <= 0).any(),
+        ),
+        (
+            "Missing values of covariates",
+            f"{gaps['missing_pct'].max():.1f} % at most" if len(gaps) else "no covariates",
+            "none",
+            not gaps["missing_pct"].any() if len(gaps) else pd.NA,
+        ),
+        _design_row(survey),
+        _official_row("Official P0 in the interval", compared["p0_inside"]),
+        _official_row("Official number of poor in the interval", compared["poor_inside"]),
+    ]
+    table = pd.DataFrame(rows, columns=["check", "found", "rule", "passed"])
+    return table.astype({"passed": "boolean"})
+
+
+def _design_row(survey: pd.DataFrame) -> tuple:
+    columns = design_columns(survey)
+    rule = "stratum and cluster given, two clusters in each stratum"
+    absent = [column for column in ("stratum", "cluster") if column not in columns.values()]
+    if absent:
+        found = f"no {' and no '.join(absent)}: standard errors leave the design out"
+        return "Design", found, rule, False
+    alone = int((survey.groupby("stratum")["cluster"].nunique() < 2).sum())
+    found = f"{survey['stratum'].nunique():,} strata, {alone:,} with one cluster"
+    return "Design", found, rule, not alone
+
+
+def _official_row(name: str, inside: pd.Series) -> tuple:
+    known = inside.dropna()
+    if not len(known):
+        return name, "nothing to compare with", "in all areas", pd.NA
+    return name, f"{known.sum()} of {len(known)} areas", "in all areas", bool(known.all())
+
+
+def covariate_gaps(survey: pd.DataFrame) -> pd.DataFrame:
+    """Covariates that the survey has, and the percent of households without a value.
+
+    Returns ``covariate, missing_pct``, by column; a column that is missing for all was not in
+    the mapping, and is left out.
+    """
+    names = [c for c in synthetic.COVARIATES if c in survey and survey[c].notna().any()]
+    missing = [survey[name].isna().mean() * 100 for name in names]
+    return pd.DataFrame({"covariate": names, "missing_pct": missing}).astype({"missing_pct": float})
+
+
+def weighted_quantile(values: pd.Series, weights: pd.Series, share: float) -> float:
+    """The smallest value at which the weights reach a share of their sum."""
+    order = np.argsort(values.to_numpy(), kind="stable")
+    reached = np.cumsum(weights.to_numpy()[order])
+    return float(values.to_numpy()[order][np.searchsorted(reached, share * reached[-1])])
+
+
+# ---- what is shown ---------------------------------------------------------------------------
+
+
+def published(compared: pd.DataFrame) -> pd.DataFrame:
+    """`against_official` without small cells (`analysis.microdata.suppress`).
+
+    Sampled households and those of them that are poor are the counts; kota are the cells and DKI
+    Jakarta their total. What BPS publishes stays. Adds ``suppressed``.
+    """
+    own = [name for name in compared if name.startswith("official_")]
+    kota = compared["area_code"] != JAKARTA
+    cells = microdata.suppress(
+        compared[kota],
+        ["n_households", "n_poor"],
+        of={"n_poor": "n_households"},
+        keep=[*own, "population_derived"],
+    )
+    total = compared[~kota].assign(suppressed=bool(cells["total_suppressed"].any()))
+    if total["suppressed"].any() or (total["n_poor"] < disclosure.THRESHOLD).any():
+        hidden = [c for c in total.select_dtypes("number") if c not in own]
+        total[hidden] = np.nan
+        total["suppressed"] = True
+    table = pd.concat([cells, total], ignore_index=True).drop(columns="total_suppressed")
+    # Whether the official figure lies inside says something of the interval, and the kind of the
+    # interval whether anybody is poor.
+    for name in ("p0_inside", "poor_inside"):
+        table[name] = table[name].astype("boolean").mask(table["suppressed"])
+    table["interval"] = table["interval"].mask(table["suppressed"])
+    return table
+
+
+def density(survey: pd.DataFrame, points: int = 200) -> pd.DataFrame:
+    """The density of log welfare over persons, between `SHOWN_QUANTILES`.
+
+    Gaussian kernel, Scott's width. Returns ``welfare, density`` (per unit of the natural log).
+    """
+    persons = survey["weight"] * survey["household_size"]
+    logged = np.log(survey["welfare"].clip(lower=1e-6))
+    ends = [weighted_quantile(logged, persons, share) for share in SHOWN_QUANTILES]
+    at = np.linspace(*ends, points)
+    kernel = stats.gaussian_kde(logged, weights=persons)
+    return pd.DataFrame({"welfare": np.exp(at), "density": kernel(at)})
+
+
+def draw_density(axes: Axes, survey: pd.DataFrame) -> None:
+    """Draw `density` on a logarithmic axis, with the line at 1 and the poor shaded."""
+    shape = density(survey)
+    axes.plot(shape["welfare"], shape["density"], color="C0")
+    poor = shape["welfare"] <= 1
+    axes.fill_between(shape["welfare"][poor], shape["density"][poor], color="C1", alpha=0.5, lw=0)
+    axes.axvline(1, color="0.2", lw=1)
+    axes.annotate("poverty line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
+                  textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
+    axes.set_xscale("log")
+    low, high = shape["welfare"].iloc[[0, -1]]
+    ticks = [tick for tick in (0.25, 0.5, 1, 2, 3, 5, 10, 20, 50) if low * 0.8 <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+
+
+def draw_against(axes: Axes, shown: pd.DataFrame) -> None:
+    """Draw P0 of each area with its interval, and the official one as a cross."""
+    places = np.arange(len(shown))[::-1]
+    known = shown["p0_pct"].notna().to_numpy()
+    estimate = shown["p0_pct"].to_numpy("float64", na_value=np.nan)
+    reach = [
+        estimate - shown["lower_pct"].to_numpy("float64", na_value=np.nan),
+        shown["upper_pct"].to_numpy("float64", na_value=np.nan) - estimate,
+    ]
+    axes.errorbar(estimate, places, xerr=np.nan_to_num(reach), fmt="o", color="C0", capsize=3,
+                  markersize=4, label="survey, 95 % interval")  # fmt: skip
+    axes.plot(shown["official_p0_pct"], places, "x", color="C1", markersize=7, mew=2,
+              label="official")  # fmt: skip
+    for place in places[~known]:
+        axes.annotate("survey: too few households to show", (1, place), (-4, 0),
+                      xycoords=("axes fraction", "data"), textcoords="offset points",
+                      ha="right", va="center", fontsize=7.5, color="0.35")  # fmt: skip
+    axes.set_yticks(places, shown["area"])
+    axes.set_xlim(left=0)
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+
+
+# ---- in words --------------------------------------------------------------------------------
+
+
+def verdict(survey: pd.DataFrame, shown: pd.DataFrame, found: pd.DataFrame) -> str:
+    """The answer: what was read, P0 of the province, and whether the survey can be believed."""
+    (period,) = survey["period"].unique()
+    province = shown.set_index("area_code").loc[JAKARTA]
+    if pd.isna(province["p0_pct"]):
+        p0 = "P0 of DKI Jakarta is not shown: too few sampled households are poor"
+    else:
+        p0 = (
+            f"P0 of DKI Jakarta in {period} is **{province['p0_pct']:.2f} %** "
+            f"(95 % from {province['lower_pct']:.2f} to {province['upper_pct']:.2f})"
+        )
+    official_p0 = province["official_p0_pct"]
+    beside = f"; the official figure is {official_p0:.2f} %" if pd.notna(official_p0) else ""
+    failed = found.loc[found["passed"].eq(False).fillna(False), "check"]
+    told = (
+        f"{len(failed)} of {len(found)} checks fail: {', '.join(failed).lower()}."
+        if len(failed)
+        else "No check fails."
+    )
+    return f"By {len(survey):,} households {p0}{beside}. {told}"
+
+
+def comparison_words(shown: pd.DataFrame) -> str:
+    """How many official P0 lie inside the intervals, and what is known of the numbers of poor."""
+    kota = shown[shown["area_code"] != JAKARTA]
+    inside = kota["p0_inside"].dropna()
+    told = []
+    if len(inside):
+        told.append(
+            f"Of {len(inside)} kota with an official P0 and a survey figure that can be shown, "
+            f"{inside.sum()} have it inside the interval."
+        )
+        outside = kota.loc[kota["p0_inside"].eq(False).fillna(False), "area"]
+        if len(outside):
+            told.append(f"It lies outside in {', '.join(outside)}.")
+    else:
+        told.append("There is no official P0 of a kota to compare with.")
+    ratio = shown.set_index("area_code").loc[JAKARTA, "population_ratio"]
+    if pd.notna(ratio) and abs(ratio - 1) * 100 > WEIGHT_TOLERANCE_PCT:
+        told.append(
+            f"The weights stand for {ratio:.1%} of the residents that the official figures imply "
+            "(number of poor / P0), so numbers of poor cannot be compared; shares can."
+        )
+    return " ".join(told)
