@@ -108,10 +108,44 @@ def synthetic_folder() -> Path:
 # ---- welfare ---------------------------------------------------------------------------------
 
 
-def official(period: str) -> pd.DataFrame:
-    """The official figures of the six kota in a period: see `analysis.poverty.reference`."""
-    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
-    return poverty.reference(kota, sources.read("dki_poverty_semester"), period)
+def official(period: str, line: str | float = NATIONAL) -> pd.DataFrame:
+    """The official figures of the six kota and of DKI Jakarta (``31``) in a period.
+
+    Returns the columns of `analysis.poverty.reference`; P0 and number of poor are those below the
+    line asked for, and missing where there are none (of extreme poverty they were published for
+    two Marches, by kota; of an own line nothing is).
+
+    Raises
+    ------
+    PovertyError
+        See `analysis.poverty.reference`.
+    """
+    province = sources.read("dki_poverty_semester")
+    kota = poverty.reference(
+        poverty.kota_series(sources.read("dki_kota_poverty")), province, period
+    )
+    own = province.set_index("period").loc[period]
+    whole = {
+        "period": period,
+        "kota_code": JAKARTA,
+        "kota": "DKI Jakarta",
+        "p0_pct": own["p0_pct"],
+        "poor_count": own["poor_thousand"] * 1000,
+        "population_count": own["poor_thousand"] * 1e5 / own["p0_pct"],
+        "population_derived": False,
+        "poverty_line_rp": own["poverty_line_rp"],
+        "derived": False,
+    }
+    table = pd.concat([kota, pd.DataFrame([whole])], ignore_index=True)
+    if line == NATIONAL:
+        return table
+    table[["p0_pct", "poor_count"]] = np.nan
+    if line == EXTREME:
+        extreme = sources.read("dki_kota_extreme_poverty")
+        extreme = extreme[extreme["period"] == period].set_index("kota_code")
+        table["p0_pct"] = table["kota_code"].map(extreme["extreme_poverty_pct"])
+        table["poor_count"] = table["kota_code"].map(extreme["extreme_poor_count"]).astype(float)
+    return table
 
 
 def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) -> pd.DataFrame:
@@ -278,7 +312,7 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     survey
         `welfare`.
     kota_poverty
-        `official`, of the same period.
+        `official`, of the same period and line.
 
     Returns
     -------
@@ -321,7 +355,7 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     lower, upper = _total_interval(survey, columns, table, p0)
     table["poor_lower_count"], table["poor_upper_count"] = lower, upper
 
-    published = _with_province(kota_poverty).set_index("kota_code").reindex(table["area_code"])
+    published = kota_poverty.set_index("kota_code").reindex(table["area_code"])
     for name in ("p0_pct", "poor_count", "population_count"):
         table[f"official_{name}"] = published[name].to_numpy("float64")
     table["population_derived"] = published["population_derived"].to_numpy(bool)
@@ -331,21 +365,6 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     same = (table["population_ratio"] - 1).abs() * 100 <= WEIGHT_TOLERANCE_PCT
     table["poor_inside"] = inside.where(same)
     return table
-
-
-def _with_province(kota_poverty: pd.DataFrame) -> pd.DataFrame:
-    """The official figures with a row of DKI Jakarta, which has its own publication."""
-    (period,) = kota_poverty["period"].unique()
-    own = sources.read("dki_poverty_semester").set_index("period").loc[period]
-    province = {
-        "kota_code": JAKARTA,
-        "p0_pct": own["p0_pct"],
-        "poor_count": own["poor_thousand"] * 1000,
-        "population_count": own["poor_thousand"] * 1e5 / own["p0_pct"],
-        "population_derived": False,
-    }
-    table = pd.concat([kota_poverty, pd.DataFrame([province])], ignore_index=True)
-    return table.astype({"population_derived": bool})
 
 
 def _total_interval(
@@ -582,26 +601,75 @@ def draw_against(axes: Axes, shown: pd.DataFrame) -> None:
 # ---- in words --------------------------------------------------------------------------------
 
 
-def verdict(survey: pd.DataFrame, shown: pd.DataFrame, found: pd.DataFrame) -> str:
-    """The answer: what was read, P0 of the province, and whether the survey can be believed."""
+def line_words(line: str | float) -> str:
+    """The line in words."""
+    amount = _amount(line)
+    if amount is not None:
+        return f"Rp {amount:,.0f} per person and month"
+    return "the line of extreme poverty" if line == EXTREME else "the poverty line of their kota"
+
+
+def contents_words(data: microdata.Microdata) -> str:
+    """What was read: a Markdown list of the tables, their size and the lowest level of codes."""
+    told = []
+    for period, own in data.survey.groupby("period"):
+        drawn = own["cluster"].nunique()
+        told.append(
+            f"Survey of {period}: {len(own):,} households"
+            + (f" in {drawn:,} clusters" if drawn else "")
+            + f"; codes down to the {microdata.level(own)}."
+        )
+    if data.census is not None:
+        households = int(data.census.get("count", pd.Series(1, index=data.census.index)).sum())
+        told.append(
+            f"Census or register: {households:,} households in {len(data.census):,} different "
+            f"patterns of covariates; codes down to the {microdata.level(data.census)}."
+        )
+    if data.podes is not None:
+        told.append(f"Villages: {len(data.podes):,} kelurahan.")
+    if data.lines is not None:
+        told.append(f"Lines: of {', '.join(sorted(data.lines['period'].unique()))}.")
+    told += data.notes
+    if more := data.needed_for_more():
+        told.append(more)
+    return "\n".join(f"- {sentence}" for sentence in told)
+
+
+def lines_words(survey: pd.DataFrame) -> str:
+    """Where the lines come from, and how many are derived."""
+    bases = survey.groupby("kota_code")["line_basis"].first().value_counts()
+    told = f"Lines by where they come from: {', '.join(f'{n} {b}' for b, n in bases.items())}."
+    if DERIVED in bases:
+        told += (
+            " A derived line is the published one of the nearest period, moved by the ratio of "
+            "the province's lines; BPS did not publish it."
+        )
+    return told
+
+
+def verdict(
+    survey: pd.DataFrame, shown: pd.DataFrame, found: pd.DataFrame, line: str | float = NATIONAL
+) -> str:
+    """The answer: P0 of the province beside the official one, and the checks that fail."""
     (period,) = survey["period"].unique()
     province = shown.set_index("area_code").loc[JAKARTA]
+    words = f"By {len(survey):,} households of {period}, "
     if pd.isna(province["p0_pct"]):
-        p0 = "P0 of DKI Jakarta is not shown: too few sampled households are poor"
+        words += "P0 of DKI Jakarta is not shown: too few sampled households are poor"
     else:
-        p0 = (
-            f"P0 of DKI Jakarta in {period} is **{province['p0_pct']:.2f} %** "
-            f"(95 % from {province['lower_pct']:.2f} to {province['upper_pct']:.2f})"
+        words += (
+            f"**{province['p0_pct']:.2f} %** of the people of DKI Jakarta live below "
+            f"{line_words(line)} (95 % interval {province['lower_pct']:.2f} to "
+            f"{province['upper_pct']:.2f})"
         )
-    official_p0 = province["official_p0_pct"]
-    beside = f"; the official figure is {official_p0:.2f} %" if pd.notna(official_p0) else ""
+    if pd.notna(province["official_p0_pct"]):
+        words += f"; the official figure is {province['official_p0_pct']:.2f} %"
     failed = found.loc[found["passed"].eq(False).fillna(False), "check"]
-    told = (
-        f"{len(failed)} of {len(found)} checks fail: {', '.join(failed).lower()}."
-        if len(failed)
-        else "No check fails."
-    )
-    return f"By {len(survey):,} households {p0}{beside}. {told}"
+    checked = int(found["passed"].notna().sum())
+    if not len(failed):
+        return f"{words}. All {checked} checks are passed."
+    verb = "fails" if len(failed) == 1 else "fail"
+    return f"{words}. Of {checked} checks {len(failed)} {verb}: {'; '.join(failed)}."
 
 
 def comparison_words(shown: pd.DataFrame) -> str:
@@ -626,3 +694,61 @@ def comparison_words(shown: pd.DataFrame) -> str:
             "(number of poor / P0), so numbers of poor cannot be compared; shares can."
         )
     return " ".join(told)
+
+
+def spread_words(survey: pd.DataFrame) -> str:
+    """The median person, and how many live between the line and one and a half times it."""
+    persons = survey["weight"] * survey["household_size"]
+    near = persons[survey["welfare"].between(1, 1.5, inclusive="left")].sum() / persons.sum()
+    median = weighted_quantile(survey["welfare"], persons, 0.5)
+    return (
+        f"The median person lives at {median:.2f} times the line; {near:.1%} of the people live "
+        "above the line by less than half of it."
+    )
+
+
+def suppressed_words(shown: pd.DataFrame) -> str:
+    """Which areas are suppressed and why; empty if none is."""
+    hidden = shown.loc[shown["suppressed"], "area"]
+    if not len(hidden):
+        return ""
+    return (
+        f"Suppressed: {', '.join(hidden)}; fewer than {disclosure.THRESHOLD} sampled households "
+        "are poor (or not poor), or those of another area would follow by difference."
+    )
+
+
+# ---- tables ----------------------------------------------------------------------------------
+
+
+def estimates_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """P0 by the survey beside the official one, for showing."""
+    words = {True: "yes", False: "no"}
+    inside = [words.get(value) for value in shown["p0_inside"].astype(object)]
+    names = ["area", "n_households", "n_clusters", "p0_pct", "se_points", "lower_pct", "upper_pct"]
+    names += ["design_effect", "official_p0_pct"]
+    return shown[names].assign(inside=inside)
+
+
+def counts_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """Residents and poor by the weights beside the official ones, for showing."""
+    table = shown.assign(population_ratio_pct=shown["population_ratio"] * 100)
+    names = ["area", "population_count", "official_population_count", "population_ratio_pct"]
+    return table[
+        [*names, "poor_count", "poor_lower_count", "poor_upper_count", "official_poor_count"]
+    ]
+
+
+def checks_table(found: pd.DataFrame) -> pd.DataFrame:
+    """`checks` with its result in words, for showing."""
+    words = {True: "passed", False: "failed"}
+    result = [words.get(value, "not possible") for value in found["passed"].astype(object)]
+    return found.drop(columns="passed").assign(result=result)
+
+
+def census(data: microdata.Microdata) -> pd.DataFrame:
+    """The patterns of the census, or a table without rows if the mapping has none."""
+    if data.census is not None:
+        return data.census
+    needed = {"kota_code": "str", "household_size": "int64", "count": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in needed.items()})

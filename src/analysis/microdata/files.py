@@ -44,7 +44,9 @@ def connection(memory: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]
         config["memory_limit"] = memory
     try:
         with duckdb.connect(":memory:", config=config) as con:
-            con.execute("SET enable_progress_bar = false")
+            # In Jupyter without ipywidgets it is off already, and setting it is an error.
+            if con.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
+                con.execute("SET enable_progress_bar = false")
             yield con
     finally:
         shutil.rmtree(spill, ignore_errors=True)
