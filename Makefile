@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files and boundaries -> 01..03 (tables) -> 11..17 (reports) -> PDF
+#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..17 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -9,6 +9,7 @@ VENV ?= .venv
 BUILD ?= build
 PROCESSED ?= data/processed
 BOUNDARIES ?=
+MICRODATA ?=
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python -m analysis.runner
@@ -17,25 +18,29 @@ REGIONS := $(BIN)/python -m analysis.regions
 NPM_FOLDER := data/raw/boundaries
 
 export BOUNDARIES
+export MICRODATA
 export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
 export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
-CLEANING := 01_regions 02_poverty_series 03_slums
+CLEANING := 01_regions 02_poverty_series 03_slums 05_households
 REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 16_target_arithmetic 17_okoce_funnel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
-# A cleaning notebook that is a report too: what was found wrong in the published tables.
-PDFS := 02_poverty_series $(REPORTS)
+# Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
+PDFS := 02_poverty_series 05_households $(REPORTS)
 
 # What each notebook writes, and which sources (records of data/raw/sources.yml) it reads.
 TABLES_01_regions := kelurahan
 TABLES_02_poverty_series := poverty_semester kota_poverty
 TABLES_03_slums := slum_rw slum_kelurahan slum_counts
+TABLES_05_households := households households_census
 SOURCES_01_regions := kelurahan_population_2024 kelurahan_rw
 SOURCES_02_poverty_series := dki_poverty_semester province_poverty province_poverty_corrections dki_kota_poverty release_dates provinces
 SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
 SOURCES_04_sae_validation := sae_area sae_area_r sae_spatial sae_spatial_r sae_spatial_weights sae_unit_sample sae_unit_census sae_unit_r_log sae_unit_r_mse sae_fits_r
+# Without MICRODATA: what the synthetic city is made from.
+SOURCES_05_households := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
@@ -65,7 +70,8 @@ help: ## this list
 	@echo "  make test        set up what is needed and run all tests"
 	@echo "The rest:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | grep -v -E 'make (reports|test)\b' | expand -t 19
-	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)  VENV=path"
+	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)"
+	@echo "           MICRODATA=path (mapping or its folder, instead of a synthetic city)  VENV=path"
 
 reports: $(PDFS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
@@ -113,6 +119,13 @@ $(SOURCE_IDS:%=$(BUILD)/sources/%.txt): $(BUILD)/sources/%.txt: $(BUILD)/sources
 $(BUILD)/boundaries.txt: FORCE
 	@mkdir -p $(@D); { test ! -f "$$BOUNDARIES" || cksum "$$BOUNDARIES"; echo "$$BOUNDARIES"; } > $@.new; \
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+# Another MICRODATA= is another input, and so is another content of its mapping, or another file
+# beside it (by name, size and time: microdata are large).
+$(BUILD)/microdata.txt: FORCE
+	@mkdir -p $(@D); { file=$$MICRODATA; test ! -d "$$file" || file=$$file/mapping.yml; \
+	  test ! -f "$$file" || { cksum "$$file"; LC_ALL=C ls -ln "$$(dirname "$$file")"; }; \
+	  echo "$$MICRODATA"; } > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
 raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml 2>/dev/null))
@@ -134,6 +147,7 @@ $(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $
 	@$(RUN) $< --output $@
 $(BUILD)/01_regions.ipynb: $(BOUNDARY_TABLE)
 $(BUILD)/03_slums.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb
+$(BUILD)/05_households.ipynb: $(BUILD)/microdata.txt
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
@@ -157,8 +171,9 @@ previews: $(PDFS:%=reports/previews/%.png) ## the pictures of the README
 
 # ---- work -----------------------------------------------------------------------------------
 
-# The tests have tables of their own, from the installed boundaries whatever BOUNDARIES says.
-TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES=
+# The tests have tables of their own, from the installed boundaries and the synthetic city, whatever
+# BOUNDARIES and MICRODATA say.
+TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA=
 test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests

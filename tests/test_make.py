@@ -23,6 +23,7 @@ tables = {
     "01_regions": ["kelurahan"],
     "02_poverty_series": ["poverty_semester", "kota_poverty"],
     "03_slums": ["slum_rw", "slum_kelurahan", "slum_counts"],
+    "05_households": ["households", "households_census"],
 }
 processed = pathlib.Path(os.environ["ANALYSIS_PROCESSED"])
 target = processed / "boundaries.parquet" if kind == "regions" else pathlib.Path(arguments[-1])
@@ -39,7 +40,15 @@ log("end")
 """
 ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
-REPORTS = ("02_poverty_series", *ON_NOTHING, "12_slum_map", "13_kelurahan_atlas", *ON_SERIES)
+ON_MICRODATA = ("05_households",)
+REPORTS = (
+    "02_poverty_series",
+    *ON_NOTHING,
+    *ON_MICRODATA,
+    "12_slum_map",
+    "13_kelurahan_atlas",
+    *ON_SERIES,
+)
 ALL = {
     "boundaries.parquet",
     *(f"{name}.ipynb" for name in ("01_regions", "03_slums", *REPORTS)),
@@ -57,7 +66,7 @@ class Sandbox:
         self.npm = "data/raw/boundaries/node_modules/.package-lock.json"
         (folder / self.npm).touch()
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
-        for name in ("BOUNDARIES", "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
+        for name in ("BOUNDARIES", "MICRODATA", "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
             self.environment.pop(name, None)
 
     def command(self, *arguments: str) -> list[str]:
@@ -134,17 +143,17 @@ def after(*names: str) -> set[str]:
         ),
         (
             "data/raw/bps/dki_poverty_semester.csv",
-            after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas"),
+            after("02_poverty_series", *ON_SERIES, *ON_MICRODATA, "13_kelurahan_atlas"),
         ),
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
         ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
-        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map")),
+        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map", *ON_MICRODATA)),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
         ("data/raw/bps/province_indicators_annual.csv", after("16_target_arithmetic")),
         (
             "data/raw/kartoza/kelurahan_rw.csv",
-            after("01_regions", "03_slums", "12_slum_map", "13_kelurahan_atlas"),
+            after("01_regions", "03_slums", *ON_MICRODATA, "12_slum_map", "13_kelurahan_atlas"),
         ),
         ("src/analysis/report/template.typ", {name for name in ALL if name.endswith(".pdf")}),
         ("src/analysis/display.py", ALL - {"boundaries.parquet"}),
@@ -175,6 +184,7 @@ def test_a_changed_record_reruns_what_reads_that_source(built):
     ("table", "remade"),
     [
         ("slum_counts", after("03_slums", "12_slum_map")),
+        ("households", after(*ON_MICRODATA)),
         ("kota_poverty", after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas")),
     ],
 )
@@ -199,12 +209,28 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING)
+    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_MICRODATA)
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade() == on_boundaries  # and back
+
+
+def test_other_microdata_are_another_input(built):
+    own = built.folder / "my microdata"
+    own.mkdir()
+    (own / "mapping.yml").write_text("synthetic: false")
+    (own / "survey.csv").write_text("1")
+    ours = after(*ON_MICRODATA)
+    for named in (own, own / "mapping.yml"):
+        assert built.remade("reports", f"MICRODATA={named}") == ours
+        assert built.remade("reports", f"MICRODATA={named}") == set()
+    (own / "mapping.yml").write_text("synthetic: true")
+    assert built.remade("reports", f"MICRODATA={own}") == ours
+    (own / "survey.csv").write_text("12")
+    assert built.remade("reports", MICRODATA=str(own)) == ours
+    assert built.remade() == ours  # and back
 
 
 def test_parallel_runs_keep_the_order(sandbox):
@@ -314,7 +340,10 @@ def test_a_real_build_in_a_fresh_copy_gives_the_same_bytes_as_another(clone, tmp
                 f"VENV={sys.prefix}",
                 f"--old-file={sys.prefix}/.installed",
                 "--old-file=data/raw/boundaries/node_modules/.package-lock.json",
-                *(f"{name}={value}" for name, value in (("BUILD", "build"), ("BOUNDARIES", ""))),
+                *(
+                    f"{name}={value}"
+                    for name, value in (("BUILD", "build"), ("BOUNDARIES", ""), ("MICRODATA", ""))
+                ),
                 "PROCESSED=data/processed",
             ],
             cwd=folder,

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from matplotlib.axes import Axes
+from scipy import special, stats
 
 from analysis import microdata, paths, poverty, provenance, regions, sources, synthetic
+from analysis.microdata import disclosure
 from analysis.poverty import design
 
 NATIONAL, EXTREME = "national", "extreme"  # lines; any other is a number of rupiah
@@ -30,8 +32,9 @@ CITY_SOURCES = (
 )
 DAYS_OF_MONTH = 365 / 12
 # Weights that stand for another number of residents than this differ from the official one: the
-# numbers of poor cannot be compared then. Six kota by two official counts differ by 16 per cent.
-WEIGHT_TOLERANCE_PCT = 20
+# numbers of poor cannot be compared then.
+WEIGHT_TOLERANCE_PCT = 5
+SHARE_TOLERANCE_PCT = 20  # of a kota among all: two official counts differ by up to 16 per cent
 SIZE_BOUNDS = (2.0, 6.0)  # of the mean household; that of Jakarta was near 4 in each census
 MEDIAN_BOUNDS = (1.0, 6.0)  # of expenditure over the line: outside, the unit is another
 SHOWN_QUANTILES = (0.01, 0.99)  # a density shows no single household at its ends
@@ -106,10 +109,44 @@ def synthetic_folder() -> Path:
 # ---- welfare ---------------------------------------------------------------------------------
 
 
-def official(period: str) -> pd.DataFrame:
-    """The official figures of the six kota in a period: see `analysis.poverty.reference`."""
-    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
-    return poverty.reference(kota, sources.read("dki_poverty_semester"), period)
+def official(period: str, line: str | float = NATIONAL) -> pd.DataFrame:
+    """The official figures of the six kota and of DKI Jakarta (``31``) in a period.
+
+    Returns the columns of `analysis.poverty.reference`; P0 and number of poor are those below the
+    line asked for, and missing where there are none (of extreme poverty they were published for
+    two Marches, by kota; of an own line nothing is).
+
+    Raises
+    ------
+    PovertyError
+        See `analysis.poverty.reference`.
+    """
+    province = sources.read("dki_poverty_semester")
+    kota = poverty.reference(
+        poverty.kota_series(sources.read("dki_kota_poverty")), province, period
+    )
+    own = province.set_index("period").loc[period]
+    whole = {
+        "period": period,
+        "kota_code": JAKARTA,
+        "kota": "DKI Jakarta",
+        "p0_pct": own["p0_pct"],
+        "poor_count": own["poor_thousand"] * 1000,
+        "population_count": own["poor_thousand"] * 1e5 / own["p0_pct"],
+        "population_derived": False,
+        "poverty_line_rp": own["poverty_line_rp"],
+        "derived": False,
+    }
+    table = pd.concat([kota, pd.DataFrame([whole])], ignore_index=True)
+    if line == NATIONAL:
+        return table
+    table[["p0_pct", "poor_count"]] = np.nan
+    if line == EXTREME:
+        extreme = sources.read("dki_kota_extreme_poverty")
+        extreme = extreme[extreme["period"] == period].set_index("kota_code")
+        table["p0_pct"] = table["kota_code"].map(extreme["extreme_poverty_pct"])
+        table["poor_count"] = table["kota_code"].map(extreme["extreme_poor_count"]).astype(float)
+    return table
 
 
 def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) -> pd.DataFrame:
@@ -276,7 +313,7 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     survey
         `welfare`.
     kota_poverty
-        `official`, of the same period.
+        `official`, of the same period and line.
 
     Returns
     -------
@@ -319,7 +356,7 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     lower, upper = _total_interval(survey, columns, table, p0)
     table["poor_lower_count"], table["poor_upper_count"] = lower, upper
 
-    published = _with_province(kota_poverty).set_index("kota_code").reindex(table["area_code"])
+    published = kota_poverty.set_index("kota_code").reindex(table["area_code"])
     for name in ("p0_pct", "poor_count", "population_count"):
         table[f"official_{name}"] = published[name].to_numpy("float64")
     table["population_derived"] = published["population_derived"].to_numpy(bool)
@@ -329,21 +366,6 @@ def against_official(survey: pd.DataFrame, kota_poverty: pd.DataFrame) -> pd.Dat
     same = (table["population_ratio"] - 1).abs() * 100 <= WEIGHT_TOLERANCE_PCT
     table["poor_inside"] = inside.where(same)
     return table
-
-
-def _with_province(kota_poverty: pd.DataFrame) -> pd.DataFrame:
-    """The official figures with a row of DKI Jakarta, which has its own publication."""
-    (period,) = kota_poverty["period"].unique()
-    own = sources.read("dki_poverty_semester").set_index("period").loc[period]
-    province = {
-        "kota_code": JAKARTA,
-        "p0_pct": own["p0_pct"],
-        "poor_count": own["poor_thousand"] * 1000,
-        "population_count": own["poor_thousand"] * 1e5 / own["p0_pct"],
-        "population_derived": False,
-    }
-    table = pd.concat([kota_poverty, pd.DataFrame([province])], ignore_index=True)
-    return table.astype({"population_derived": bool})
 
 
 def _total_interval(
@@ -377,3 +399,358 @@ def _inside(table: pd.DataFrame, name: str, lower: str, upper: str, rounding: fl
     inside = published.between(table[lower] - rounding, table[upper] + rounding)
     unknown = published.isna() | table[lower].isna() | table[upper].isna()
     return inside.astype("boolean").mask(unknown)
+
+
+def checks(survey: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """What a survey must pass before its figures are believed.
+
+    Parameters
+    ----------
+    survey
+        `welfare`.
+    compared
+        `against_official`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check, found, rule`` (in words) and ``passed`` (boolean; missing where there is nothing
+        to compare with).
+    """
+    province = compared.set_index("area_code").loc[JAKARTA]
+    kota = compared[compared["area_code"] != JAKARTA]
+    persons = survey["weight"] * survey["household_size"]
+    ratio = province["population_ratio"]
+    shares = kota["population_count"] / kota["population_count"].sum()
+    known = kota["official_population_count"] / kota["official_population_count"].sum()
+    apart = (shares / known - 1).abs().max() * 100
+    mean_size = persons.sum() / survey["weight"].sum()
+    median = weighted_quantile(survey["welfare"], persons, 0.5)
+    gaps = covariate_gaps(survey)
+    shown = published(compared)
+    absent = [name for code, name in regions.KOTA.items() if code not in set(kota["area_code"])]
+    rows = [
+        (
+            "Weights: residents",
+            f"{ratio * 100:.1f} % of the official number",
+            f"within {WEIGHT_TOLERANCE_PCT} %",
+            abs(ratio - 1) * 100 <= WEIGHT_TOLERANCE_PCT,
+        ),
+        (
+            "Weights: shares of kota",
+            f"at most {apart:.1f} % off the official ones",
+            f"within {SHARE_TOLERANCE_PCT} %",
+            apart <= SHARE_TOLERANCE_PCT,
+        ),
+        (
+            "Kota in the survey",
+            f"without {', '.join(absent)}" if absent else "all",
+            "all",
+            not absent,
+        ),
+        (
+            "Mean household size",
+            f"{mean_size:.2f} persons",
+            f"{SIZE_BOUNDS[0]:g} to {SIZE_BOUNDS[1]:g} persons",
+            SIZE_BOUNDS[0] <= mean_size <= SIZE_BOUNDS[1],
+        ),
+        (
+            "Median of expenditure per person",
+            f"{median:.2f} times the line",
+            f"{MEDIAN_BOUNDS[0]:g} to {MEDIAN_BOUNDS[1]:g} times: else the unit is another",
+            MEDIAN_BOUNDS[0] <= median <= MEDIAN_BOUNDS[1],
+        ),
+        (
+            "Households without expenditure",
+            f"{(survey['expenditure_rp'] <= 0).sum():,} with zero",
+            "none",
+            not (survey["expenditure_rp"] <= 0).any(),
+        ),
+        (
+            "Missing values of covariates",
+            f"{gaps['missing_pct'].max():.1f} % at most" if len(gaps) else "no covariates",
+            "none",
+            not gaps["missing_pct"].any() if len(gaps) else pd.NA,
+        ),
+        _design_row(survey),
+        _official_row("Official P0 in the interval", shown["p0_inside"]),
+        _official_row("Official number of poor in the interval", shown["poor_inside"]),
+    ]
+    table = pd.DataFrame(rows, columns=["check", "found", "rule", "passed"])
+    return table.astype({"passed": "boolean"})
+
+
+def _design_row(survey: pd.DataFrame) -> tuple:
+    columns = design_columns(survey)
+    rule = "stratum and cluster given, two clusters in each stratum"
+    absent = [column for column in ("stratum", "cluster") if column not in columns.values()]
+    if absent:
+        found = f"no {' and no '.join(absent)}: standard errors leave the design out"
+        return "Design", found, rule, False
+    alone = int((survey.groupby("stratum")["cluster"].nunique() < 2).sum())
+    found = f"{survey['stratum'].nunique():,} strata, {alone:,} with one cluster"
+    return "Design", found, rule, not alone
+
+
+def _official_row(name: str, inside: pd.Series) -> tuple:
+    known = inside.dropna()
+    if not len(known):
+        return name, "nothing to compare with", "in all areas", pd.NA
+    return name, f"{known.sum()} of {len(known)} areas", "in all areas", bool(known.all())
+
+
+def covariate_gaps(survey: pd.DataFrame) -> pd.DataFrame:
+    """Covariates that the survey has, and the percent of households without a value.
+
+    Returns ``covariate, missing_pct``, by column; a column that is missing for all was not in
+    the mapping, and is left out.
+    """
+    names = [c for c in synthetic.COVARIATES if c in survey and survey[c].notna().any()]
+    missing = [survey[name].isna().mean() * 100 for name in names]
+    return pd.DataFrame({"covariate": names, "missing_pct": missing}).astype({"missing_pct": float})
+
+
+def weighted_quantile(values: pd.Series, weights: pd.Series, share: float) -> float:
+    """The smallest value at which the weights reach a share of their sum."""
+    order = np.argsort(values.to_numpy(), kind="stable")
+    reached = np.cumsum(weights.to_numpy()[order])
+    return float(values.to_numpy()[order][np.searchsorted(reached, share * reached[-1])])
+
+
+# ---- what is shown ---------------------------------------------------------------------------
+
+
+def published(compared: pd.DataFrame) -> pd.DataFrame:
+    """`against_official` without small cells (`analysis.microdata.suppress`).
+
+    Sampled households and those of them that are poor are the counts; kota are the cells and DKI
+    Jakarta their total. What BPS publishes stays. Adds ``suppressed``.
+    """
+    own = [name for name in compared if name.startswith("official_")]
+    kota = compared["area_code"] != JAKARTA
+    cells = microdata.suppress(
+        compared[kota],
+        ["n_households", "n_poor"],
+        of={"n_poor": "n_households"},
+        keep=[*own, "population_derived"],
+    )
+    total = compared[~kota].assign(suppressed=bool(cells["total_suppressed"].any()))
+    if total["suppressed"].any() or (total["n_poor"] < disclosure.THRESHOLD).any():
+        hidden = [c for c in total.select_dtypes("number") if c not in own]
+        total[hidden] = np.nan
+        total["suppressed"] = True
+    table = pd.concat([cells, total], ignore_index=True).drop(columns="total_suppressed")
+    # Whether the official figure lies inside says something of the interval, and the kind of the
+    # interval whether anybody is poor.
+    for name in ("p0_inside", "poor_inside"):
+        table[name] = table[name].astype("boolean").mask(table["suppressed"])
+    table["interval"] = table["interval"].mask(table["suppressed"])
+    return table
+
+
+def density(survey: pd.DataFrame, points: int = 200) -> pd.DataFrame:
+    """The density of log welfare over persons, between `SHOWN_QUANTILES`.
+
+    Gaussian kernel, Scott's width. Returns ``welfare, density`` (per unit of the natural log).
+    """
+    persons = survey["weight"] * survey["household_size"]
+    logged = np.log(survey["welfare"].clip(lower=1e-6))
+    ends = [weighted_quantile(logged, persons, share) for share in SHOWN_QUANTILES]
+    at = np.linspace(*ends, points)
+    kernel = stats.gaussian_kde(logged, weights=persons)
+    return pd.DataFrame({"welfare": np.exp(at), "density": kernel(at)})
+
+
+def draw_density(axes: Axes, survey: pd.DataFrame) -> None:
+    """Draw `density` on a logarithmic axis, with the line at 1 and the poor shaded."""
+    shape = density(survey)
+    axes.plot(shape["welfare"], shape["density"], color="C0")
+    poor = shape["welfare"] <= 1
+    axes.fill_between(shape["welfare"][poor], shape["density"][poor], color="C1", alpha=0.5, lw=0)
+    axes.axvline(1, color="0.2", lw=1)
+    axes.annotate("poverty line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
+                  textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
+    axes.set_xscale("log")
+    low, high = shape["welfare"].iloc[[0, -1]]
+    ticks = [tick for tick in (0.25, 0.5, 1, 2, 3, 5, 10, 20, 50) if low * 0.8 <= tick <= high]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+
+
+def draw_against(axes: Axes, shown: pd.DataFrame) -> None:
+    """Draw P0 of each area with its interval, and the official one as a cross."""
+    places = np.arange(len(shown))[::-1]
+    known = shown["p0_pct"].notna().to_numpy()
+    estimate = shown["p0_pct"].to_numpy("float64", na_value=np.nan)
+    reach = [
+        estimate - shown["lower_pct"].to_numpy("float64", na_value=np.nan),
+        shown["upper_pct"].to_numpy("float64", na_value=np.nan) - estimate,
+    ]
+    axes.errorbar(estimate, places, xerr=np.nan_to_num(reach), fmt="o", color="C0", capsize=3,
+                  markersize=4, label="survey, 95 % interval")  # fmt: skip
+    axes.plot(shown["official_p0_pct"], places, "x", color="C1", markersize=7, mew=2,
+              label="official")  # fmt: skip
+    for place in places[~known]:
+        axes.annotate("survey: suppressed", (0, place), (4, 0),
+                      xycoords=("axes fraction", "data"), textcoords="offset points",
+                      ha="left", va="center", fontsize=7.5, color="0.35")  # fmt: skip
+    axes.set_yticks(places, shown["area"])
+    axes.set_xlim(left=0)
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+
+
+# ---- in words --------------------------------------------------------------------------------
+
+
+def line_words(line: str | float) -> str:
+    """The line in words."""
+    amount = _amount(line)
+    if amount is not None:
+        return f"Rp {amount:,.0f} per person and month"
+    return "the line of extreme poverty" if line == EXTREME else "the poverty line of their kota"
+
+
+def contents_words(data: microdata.Microdata) -> str:
+    """What was read: a Markdown list of the tables, their size and the lowest level of codes."""
+    told = []
+    for period, own in data.survey.groupby("period"):
+        drawn = own["cluster"].nunique()
+        told.append(
+            f"Survey of {period}: {len(own):,} households"
+            + (f" in {drawn:,} clusters" if drawn else "")
+            + f"; codes down to the {microdata.level(own)}."
+        )
+    if data.census is not None:
+        households = int(data.census.get("count", pd.Series(1, index=data.census.index)).sum())
+        told.append(
+            f"Census or register: {households:,} households in {len(data.census):,} different "
+            f"patterns of covariates; codes down to the {microdata.level(data.census)}."
+        )
+    if data.podes is not None:
+        told.append(f"Villages: {len(data.podes):,} kelurahan.")
+    if data.lines is not None:
+        told.append(f"Lines: of {', '.join(sorted(data.lines['period'].unique()))}.")
+    told += data.notes
+    if more := data.needed_for_more():
+        told.append(more)
+    return "\n".join(f"- {sentence}" for sentence in told)
+
+
+def lines_words(survey: pd.DataFrame) -> str:
+    """Where the lines come from, and how many are derived."""
+    bases = survey.groupby("kota_code")["line_basis"].first().value_counts()
+    told = f"Lines by where they come from: {', '.join(f'{n} {b}' for b, n in bases.items())}."
+    if DERIVED in bases:
+        told += (
+            " A derived line is the published one of the nearest period, moved by the ratio of "
+            "the province's lines; BPS did not publish it."
+        )
+    return told
+
+
+def verdict(
+    survey: pd.DataFrame, shown: pd.DataFrame, found: pd.DataFrame, line: str | float = NATIONAL
+) -> str:
+    """The answer: P0 of the province beside the official one, and the checks that fail."""
+    (period,) = survey["period"].unique()
+    province = shown.set_index("area_code").loc[JAKARTA]
+    words = f"By {len(survey):,} households of {period}, "
+    if pd.isna(province["p0_pct"]):
+        words += "P0 of DKI Jakarta is not shown: too few sampled households are poor"
+    else:
+        words += (
+            f"**{province['p0_pct']:.2f} %** of the people of DKI Jakarta live below "
+            f"{line_words(line)} (95 % interval {province['lower_pct']:.2f} to "
+            f"{province['upper_pct']:.2f})"
+        )
+    if pd.notna(province["official_p0_pct"]):
+        words += f"; the official figure is {province['official_p0_pct']:.2f} %"
+    failed = found.loc[found["passed"].eq(False).fillna(False), "check"]
+    checked = int(found["passed"].notna().sum())
+    if not len(failed):
+        return f"{words}. All {checked} checks are passed."
+    verb = "fails" if len(failed) == 1 else "fail"
+    return f"{words}. Of {checked} checks {len(failed)} {verb}: {'; '.join(failed)}."
+
+
+def comparison_words(shown: pd.DataFrame) -> str:
+    """How many official P0 lie inside the intervals, and what is known of the numbers of poor."""
+    kota = shown[shown["area_code"] != JAKARTA]
+    inside = kota["p0_inside"].dropna()
+    told = []
+    if len(inside):
+        told.append(
+            f"Of {len(inside)} kota with an official P0 and a survey figure that can be shown, "
+            f"{inside.sum()} have it inside the interval."
+        )
+        outside = kota.loc[kota["p0_inside"].eq(False).fillna(False), "area"]
+        if len(outside):
+            told.append(f"It lies outside in {', '.join(outside)}.")
+    else:
+        told.append("There is no official P0 of a kota to compare with.")
+    ratio = shown.set_index("area_code").loc[JAKARTA, "population_ratio"]
+    if pd.notna(ratio) and abs(ratio - 1) * 100 > WEIGHT_TOLERANCE_PCT:
+        told.append(
+            f"The weights stand for {ratio * 100:.1f} % of the residents that the official figures imply "
+            "(number of poor / P0), so numbers of poor cannot be compared; shares can."
+        )
+    return " ".join(told)
+
+
+def spread_words(survey: pd.DataFrame) -> str:
+    """The median person, and how many live between the line and one and a half times it."""
+    persons = survey["weight"] * survey["household_size"]
+    near = persons[survey["welfare"].between(1, 1.5, inclusive="left")].sum() / persons.sum()
+    median = weighted_quantile(survey["welfare"], persons, 0.5)
+    return (
+        f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the people live "
+        "above the line by less than half of it."
+    )
+
+
+def suppressed_words(shown: pd.DataFrame) -> str:
+    """Which areas are suppressed and why; empty if none is."""
+    hidden = shown.loc[shown["suppressed"], "area"]
+    if not len(hidden):
+        return ""
+    return (
+        f"Suppressed: {', '.join(hidden)}; fewer than {disclosure.THRESHOLD} sampled households "
+        "are poor (or not poor), or those of another area would follow by difference."
+    )
+
+
+# ---- tables ----------------------------------------------------------------------------------
+
+
+def estimates_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """P0 by the survey beside the official one, for showing."""
+    words = {True: "yes", False: "no"}
+    inside = [words.get(value) for value in shown["p0_inside"].astype(object)]
+    names = ["area", "n_households", "n_clusters", "p0_pct", "se_points", "lower_pct", "upper_pct"]
+    names += ["design_effect", "official_p0_pct"]
+    return shown[names].assign(inside=inside)
+
+
+def counts_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """Residents and poor by the weights beside the official ones, for showing."""
+    table = shown.assign(population_ratio_pct=shown["population_ratio"] * 100)
+    names = ["area", "population_count", "official_population_count", "population_ratio_pct"]
+    return table[
+        [*names, "poor_count", "poor_lower_count", "poor_upper_count", "official_poor_count"]
+    ]
+
+
+def checks_table(found: pd.DataFrame) -> pd.DataFrame:
+    """`checks` with its result in words, for showing."""
+    words = {True: "passed", False: "failed"}
+    result = [words.get(value, "not possible") for value in found["passed"].astype(object)]
+    return found.drop(columns="passed").assign(result=result)
+
+
+def census(data: microdata.Microdata) -> pd.DataFrame:
+    """The patterns of the census, or a table without rows if the mapping has none."""
+    if data.census is not None:
+        return data.census
+    needed = {"kota_code": "str", "household_size": "int64", "count": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in needed.items()})

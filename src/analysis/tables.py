@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import pandera.pandas as pa
 
-from analysis import paths, poverty, provenance, regions, slums
+from analysis import microdata, paths, poverty, provenance, regions, slums
 
 _KELURAHAN = {
     "kelurahan_code": pa.Column(str, pa.Check.str_matches(r"^31\d{8}$"), unique=True),
@@ -18,6 +18,14 @@ _SHARE = pa.Check.in_range(0, 100)
 
 def _every_kelurahan(table: pd.DataFrame) -> bool:
     return list(table["kelurahan_code"]) == list(regions.areas()["kelurahan_code"])
+
+
+def _microdata(table: str) -> dict[str, pa.Column]:
+    """Canonical columns, whose values `analysis.microdata` has checked; those of a user's own."""
+    return {
+        name: pa.Column(None, kind.check(), nullable=not kind.required, required=kind.required)
+        for name, kind in microdata.TABLES[table].items()
+    }
 
 
 _SCHEMAS: dict[str, pa.DataFrameSchema] = {
@@ -153,6 +161,29 @@ _SCHEMAS: dict[str, pa.DataFrameSchema] = {
             "frame": pa.Column(str),
         },
         unique=["year", "area"],
+        strict=True,
+    ),
+    "households": pa.DataFrameSchema(
+        _microdata("survey")
+        | {
+            "period": pa.Column(str, pa.Check.str_matches(r"^\d{4}-(0[1-9]|1[0-2])$")),
+            "kota_code": pa.Column(str, pa.Check.isin(list(regions.KOTA))),
+            "kota": pa.Column(str, pa.Check.isin(list(regions.KOTA.values()))),
+            "poverty_line_rp": pa.Column(float, pa.Check.gt(0)),
+            "line_basis": pa.Column(
+                str, pa.Check.isin(["of the data", "published", "derived", "given"])
+            ),
+            "welfare": pa.Column(float, _COUNT),
+            "poor": pa.Column(bool),
+        },
+        unique=["period", "household_id"],
+        checks=[
+            pa.Check(lambda t: t["poor"] == (t["welfare"] < 1), error="poor contradicts welfare")
+        ],
+        strict=True,
+    ),
+    "households_census": pa.DataFrameSchema(
+        _microdata("census") | {"kota_code": pa.Column(str, pa.Check.isin(list(regions.KOTA)))},
         strict=True,
     ),
 }

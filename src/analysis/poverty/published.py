@@ -238,7 +238,9 @@ def reference(kota: pd.DataFrame, province: pd.DataFrame, period: str) -> pd.Dat
         The province has no published line in this period; the message lists those with one.
     """
     province = province.set_index("period")
-    known = province.index[province[["p0_pct", "poor_thousand", "poverty_line_rp"]].notna().all(1)]
+    known = province.index[
+        province[["p0_pct", "poor_thousand", "poverty_line_rp"]].notna().all(axis=1)
+    ]
     if period not in known:
         raise PovertyError(
             f"DKI Jakarta has no published poverty line for {period!r} (it has for "
