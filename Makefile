@@ -25,7 +25,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 16_target_arithmetic 17_okoce_funnel
+REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -44,6 +44,7 @@ SOURCES_05_households := dki_kota_poverty dki_poverty_semester kelurahan_populat
 SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
+SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 
@@ -148,6 +149,7 @@ $(CLEANING:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $
 $(BUILD)/01_regions.ipynb: $(BOUNDARY_TABLE)
 $(BUILD)/03_slums.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb
 $(BUILD)/05_households.ipynb: $(BUILD)/microdata.txt
+$(BUILD)/14_poverty_map.ipynb: $(BUILD)/microdata.txt $(BOUNDARY_TABLE)
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
@@ -203,6 +205,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/sae_unit_level.py
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
+	@$(BIN)/python benchmarks/poverty_map.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)
