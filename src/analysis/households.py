@@ -197,7 +197,7 @@ def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) 
         table = table[table["poverty_line_rp"].notna()]
     else:
         try:
-            known = official(period)
+            known = official(period).drop(index=len(codes))  # without the province
         except poverty.PovertyError as error:
             raise HouseholdError(
                 f"no poverty line for {period}: give the mapping a table 'lines' (period, "
@@ -688,12 +688,12 @@ def comparison_words(shown: pd.DataFrame) -> str:
         if len(outside):
             told.append(f"It lies outside in {', '.join(outside)}.")
     else:
-        told.append("There is no official P0 of a kota to compare with.")
+        told.append("No kota has both an official P0 and a survey figure that can be shown.")
     ratio = shown.set_index("area_code").loc[JAKARTA, "population_ratio"]
     if pd.notna(ratio) and abs(ratio - 1) * 100 > WEIGHT_TOLERANCE_PCT:
         told.append(
-            f"The weights stand for {ratio * 100:.1f} % of the residents that the official figures imply "
-            "(number of poor / P0), so numbers of poor cannot be compared; shares can."
+            f"The weights stand for {ratio * 100:.1f} % of the residents that the official figures "
+            "imply (number of poor / P0), so numbers of poor cannot be compared; shares can."
         )
     return " ".join(told)
 
@@ -704,8 +704,8 @@ def spread_words(survey: pd.DataFrame) -> str:
     near = persons[survey["welfare"].between(1, 1.5, inclusive="left")].sum() / persons.sum()
     median = weighted_quantile(survey["welfare"], persons, 0.5)
     return (
-        f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the people live "
-        "above the line by less than half of it."
+        f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the "
+        "people live above the line by less than half of it."
     )
 
 
