@@ -240,6 +240,22 @@ def test_what_cannot_be_is_told_with_its_cure(period, line, told):
         households.welfare(of(by_hand()), period, line)
 
 
+def test_without_a_period_the_last_one_of_the_survey_is_taken(city):
+    assert households.chosen_period(city) == city.periods[-1] == PERIOD
+    assert households.chosen_period(city, "2017-03") == "2017-03"
+
+
+def test_one_interval_of_many_may_miss_the_official_figure_but_not_two(city):
+    survey = households.welfare(city, PERIOD)
+    official = households.official(PERIOD)
+    for wrong, passed in ((["3175"], True), (["3175", "3174"], False)):
+        own = official.assign(
+            p0_pct=official["p0_pct"].mask(official["kota_code"].isin(wrong), 40.0)
+        )
+        found = households.checks(survey, households.against_official(survey, own))
+        assert found.set_index("check").loc["Official P0 in the interval", "passed"] == passed
+
+
 def test_a_month_without_a_line_asks_for_one():
     with pytest.raises(HouseholdError, match="give the mapping a table 'lines'"):
         households.welfare(of(by_hand().assign(period="2021-08")), "2021-08")
