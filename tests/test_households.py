@@ -174,6 +174,8 @@ def test_without_strata_and_clusters_the_error_is_of_households_and_a_check_says
     found = households.checks(survey, compared).set_index("check")
     assert "no stratum and no cluster" in found.loc["Design", "found"]
     assert not found.loc["Design", "passed"]
+    assert "the design is not in the file" in households.design_words(survey)
+    assert "by strata and clusters" in households.design_words(by_hand())
     half = by_hand()
     half.loc[0, "cluster"] = None
     with pytest.raises(HouseholdError, match="1 of 8 households have no cluster"):

@@ -577,7 +577,7 @@ def draw_density(axes: Axes, survey: pd.DataFrame) -> None:
     poor = shape["welfare"] <= 1
     axes.fill_between(shape["welfare"][poor], shape["density"][poor], color="C1", alpha=0.5, lw=0)
     axes.axvline(1, color="0.2", lw=1)
-    axes.annotate("poverty line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
+    axes.annotate("the line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
                   textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
     axes.set_xscale("log")
     low, high = shape["welfare"].iloc[[0, -1]]
@@ -603,7 +603,8 @@ def draw_against(axes: Axes, shown: pd.DataFrame) -> None:
     for place in places[~known]:
         axes.annotate("survey: suppressed", (0, place), (4, 0),
                       xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="left", va="center", fontsize=7.5, color="0.35")  # fmt: skip
+                      ha="left", va="center", backgroundcolor="white", fontsize=7.5,
+                      color="0.35")  # fmt: skip
     axes.set_yticks(places, shown["area"])
     axes.set_xlim(left=0)
     axes.set_ylim(-0.6, len(shown) - 0.4)
@@ -718,6 +719,15 @@ def spread_words(survey: pd.DataFrame) -> str:
         f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the "
         "people live above the line by less than half of it."
     )
+
+
+def design_words(survey: pd.DataFrame) -> str:
+    """What the standard errors take into account, for a note."""
+    given = [name for name, column in design_columns(survey).items() if column]
+    if len(given) == 2:
+        return "Survey: the microdata read. Standard errors by strata and clusters."
+    by = f"by {given[0]} only" if given else "as if households had been drawn one by one"
+    return f"Survey: the microdata read. Standard errors {by}: the design is not in the file."
 
 
 def suppressed_words(shown: pd.DataFrame) -> str:
