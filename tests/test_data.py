@@ -6,7 +6,13 @@ They are read from the processed folder; `make test` builds its own (build/test/
 import pandas as pd
 import pytest
 
-from analysis import poverty, regions, sources, tables
+from analysis import poverty, provenance, regions, sources, tables
+
+
+@pytest.fixture(autouse=True)
+def own_reads(monkeypatch):
+    """Households are synthetic; what other tests of this process make of other tables is not."""
+    monkeypatch.setattr(provenance, "_reads", {})
 
 
 @pytest.mark.parametrize("name", tables.names())

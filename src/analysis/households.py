@@ -197,7 +197,7 @@ def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) 
         table = table[table["poverty_line_rp"].notna()]
     else:
         try:
-            known = official(period)
+            known = official(period).drop(index=len(codes))  # without the province
         except poverty.PovertyError as error:
             raise HouseholdError(
                 f"no poverty line for {period}: give the mapping a table 'lines' (period, "
@@ -242,6 +242,11 @@ def welfare(data: microdata.Microdata, period: str, line: str | float = NATIONAL
     # BPS counts as poor whose expenditure is below the line.
     survey["poor"] = survey["welfare"] < 1
     return survey.reset_index(drop=True)
+
+
+def chosen_period(data: microdata.Microdata, period: str = "") -> str:
+    """The period asked for, or the last of the survey if none is."""
+    return period or data.periods[-1]
 
 
 def _survey(data: microdata.Microdata, period: str) -> pd.DataFrame:
@@ -496,7 +501,11 @@ def _official_row(name: str, inside: pd.Series) -> tuple:
     known = inside.dropna()
     if not len(known):
         return name, "nothing to compare with", "in all areas", pd.NA
-    return name, f"{known.sum()} of {len(known)} areas", "in all areas", bool(known.all())
+    missed = int((~known).sum())
+    # Of seven intervals of 95 % one misses in a third of all cases, two in one of 20.
+    allowed = 1 if len(known) > 2 else 0
+    rule = "in all areas but one: an interval may miss" if allowed else "in all areas"
+    return name, f"{known.sum()} of {len(known)} areas", rule, missed <= allowed
 
 
 def covariate_gaps(survey: pd.DataFrame) -> pd.DataFrame:
@@ -568,7 +577,7 @@ def draw_density(axes: Axes, survey: pd.DataFrame) -> None:
     poor = shape["welfare"] <= 1
     axes.fill_between(shape["welfare"][poor], shape["density"][poor], color="C1", alpha=0.5, lw=0)
     axes.axvline(1, color="0.2", lw=1)
-    axes.annotate("poverty line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
+    axes.annotate("the line", (1, 1), (-4, -3), xycoords=("data", "axes fraction"),
                   textcoords="offset points", ha="right", va="top", fontsize=8)  # fmt: skip
     axes.set_xscale("log")
     low, high = shape["welfare"].iloc[[0, -1]]
@@ -594,7 +603,8 @@ def draw_against(axes: Axes, shown: pd.DataFrame) -> None:
     for place in places[~known]:
         axes.annotate("survey: suppressed", (0, place), (4, 0),
                       xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="left", va="center", fontsize=7.5, color="0.35")  # fmt: skip
+                      ha="left", va="center", backgroundcolor="white", fontsize=7.5,
+                      color="0.35")  # fmt: skip
     axes.set_yticks(places, shown["area"])
     axes.set_xlim(left=0)
     axes.set_ylim(-0.6, len(shown) - 0.4)
@@ -614,6 +624,8 @@ def line_words(line: str | float) -> str:
 def contents_words(data: microdata.Microdata) -> str:
     """What was read: a Markdown list of the tables, their size and the lowest level of codes."""
     told = []
+    if data.synthetic:
+        told.append("These data are synthetic, and everything made from them says so.")
     for period, own in data.survey.groupby("period"):
         drawn = own["cluster"].nunique()
         told.append(
@@ -688,12 +700,12 @@ def comparison_words(shown: pd.DataFrame) -> str:
         if len(outside):
             told.append(f"It lies outside in {', '.join(outside)}.")
     else:
-        told.append("There is no official P0 of a kota to compare with.")
+        told.append("No kota has both an official P0 and a survey figure that can be shown.")
     ratio = shown.set_index("area_code").loc[JAKARTA, "population_ratio"]
     if pd.notna(ratio) and abs(ratio - 1) * 100 > WEIGHT_TOLERANCE_PCT:
         told.append(
-            f"The weights stand for {ratio * 100:.1f} % of the residents that the official figures imply "
-            "(number of poor / P0), so numbers of poor cannot be compared; shares can."
+            f"The weights stand for {ratio * 100:.1f} % of the residents that the official figures "
+            "imply (number of poor / P0), so numbers of poor cannot be compared; shares can."
         )
     return " ".join(told)
 
@@ -704,9 +716,18 @@ def spread_words(survey: pd.DataFrame) -> str:
     near = persons[survey["welfare"].between(1, 1.5, inclusive="left")].sum() / persons.sum()
     median = weighted_quantile(survey["welfare"], persons, 0.5)
     return (
-        f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the people live "
-        "above the line by less than half of it."
+        f"The median person lives at {median:.2f} times the line; {near * 100:.1f} % of the "
+        "people live above the line by less than half of it."
     )
+
+
+def design_words(survey: pd.DataFrame) -> str:
+    """What the standard errors take into account, for a note."""
+    given = [name for name, column in design_columns(survey).items() if column]
+    if len(given) == 2:
+        return "Survey: the microdata read. Standard errors by strata and clusters."
+    by = f"by {given[0]} only" if given else "as if households had been drawn one by one"
+    return f"Survey: the microdata read. Standard errors {by}: the design is not in the file."
 
 
 def suppressed_words(shown: pd.DataFrame) -> str:
