@@ -7,7 +7,7 @@ from scipy import stats
 from analysis import poverty_map, synthetic
 
 PERIOD = "2021-03"
-OFFICIAL = {"3101": 15.06, "3171": 3.43, "3172": 4.24, "3173": 4.94, "3174": 4.31, "3175": 7.24}
+OFFICIAL = {"3101": 15.06, "3171": 3.56, "3172": 4.28, "3173": 4.94, "3174": 4.31, "3175": 7.24}
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +175,30 @@ def test_the_ladder_shows_every_area(kelurahan):
     plt.close(figure)
     points = np.sort(kelurahan.areas["p0_pct"])
     assert set(points.round(9)) <= set(np.asarray(shown).round(9))
+
+
+def test_the_official_figures_are_those_of_all_six_or_none():
+    assert poverty_map.official(PERIOD) == OFFICIAL
+    assert poverty_map.official("2019-03") is None  # not complete
+    assert poverty_map.official("1999-03") is None
+
+
+def test_without_official_figures_the_model_stands(inputs):
+    made = poverty_map.estimate(
+        *inputs, None, synthetic.COVARIATES, level="kecamatan", period=PERIOD, replicates=5
+    )
+    assert made.areas["p0_pct"].to_numpy() == pytest.approx(made.areas["model_p0_pct"])
+    assert "no official figure" in poverty_map.factor_words(made)
+
+
+def test_masked_microdata_have_no_map():
+    from types import SimpleNamespace
+
+    masked = SimpleNamespace(census=pd.DataFrame(), lowest_level="kota", periods=["2017-03"])
+    assert poverty_map.levels(masked) == []
+    assert poverty_map.period_before(masked, "2017-03") == ""
+    assert "nothing can be estimated" in poverty_map.answer({})
+    assert "There is no model" in poverty_map.model_words({})
+    whole = SimpleNamespace(census=pd.DataFrame(), lowest_level="kelurahan", periods=["a", "b"])
+    assert poverty_map.levels(whole) == ["kecamatan", "kelurahan"]
+    assert poverty_map.period_before(whole, "b") == "a"

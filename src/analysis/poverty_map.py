@@ -389,20 +389,17 @@ def levels(data: Microdata) -> list[str]:
     return [KECAMATAN, KELURAHAN][:reached]
 
 
-def official(period: str) -> dict[str, float]:
-    """The official headcount of the kota in a period, in percent.
+def period_before(data: Microdata, period: str) -> str:
+    """The survey's period before another one; empty if there is none."""
+    return max((own for own in data.periods if own < period), default="")
 
-    Raises
-    ------
-    PovertyMapError
-        It is not published for all six (the periods with all are listed).
-    """
+
+def official(period: str) -> dict[str, float] | None:
+    """The official headcount of the kota in a period, in percent; None unless it is published for
+    all six."""
     kota = poverty.kota_series(sources.read("dki_kota_poverty"))
-    known = kota.groupby("period")["p0_pct"].apply(lambda p0: p0.notna().all())
-    if not known.get(period, False):
-        there = ", ".join(known.index[known])
-        raise PovertyMapError(f"P0 is not published for all kota in {period} (it is in {there})")
-    return kota[kota["period"] == period].set_index("kota_code")["p0_pct"].to_dict()
+    own = kota[kota["period"] == period].set_index("kota_code")["p0_pct"]
+    return None if own.empty or own.isna().any() else own.to_dict()
 
 
 def direct_table(direct: pd.DataFrame, official_p0_pct: Mapping[str, float] | None) -> pd.DataFrame:
@@ -473,7 +470,7 @@ def range_words(mapped: PovertyMap) -> str:
 
 def model_words(made: Mapping[str, PovertyMap]) -> str:
     """Transformation, variances and what `analysis.sae.diagnose` objects to, by level."""
-    told = []
+    told = [] if made else ["There is no model: nothing below the kota can be estimated."]
     for level, own in made.items():
         fit, found = own.fit, own.diagnosis.findings
         objections = "; ".join(found) if found else "nothing speaks against it"
@@ -502,7 +499,7 @@ def factor_words(mapped: PovertyMap) -> str:
     """The benchmark factors, and whether one of them speaks against the model."""
     groups = mapped.benchmark.groups
     if np.allclose(groups["factor"], 1, atol=1e-9):
-        return "There is no official figure to add up to: these are the estimates of the model."
+        return "There is no official figure to add up to: the estimates are those of the model."
     low, high = groups["factor"].min(), groups["factor"].max()
     far = (groups["factor"] - 1).abs().max()
     words = f"The factors that make the {mapped.level} add up to their kota run from {low:.2f} to "
