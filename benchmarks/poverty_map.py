@@ -8,7 +8,7 @@ import time
 
 import pandas as pd
 
-from analysis import poverty_map, synthetic
+from analysis import households, poverty_map, synthetic
 
 PERIOD, SEEDS, REPLICATES = "2021-03", 20, 100
 
@@ -20,13 +20,15 @@ def inputs(edition: str, size: str, seed: int) -> tuple[synthetic.City, pd.DataF
     survey = synthetic.survey(city, PERIOD, seed).astype(codes).merge(lines, on="kota_code")
     person = survey["expenditure_rp"] / survey["household_size"]
     survey["welfare"] = person / survey["poverty_line_rp"]
+    survey["poor"] = survey["welfare"] < 1
     return city, survey, city.census.astype(codes).assign(count=1)
 
 
 def mapped(edition: str, size: str, seed: int, replicates: int) -> pd.DataFrame:
     city, survey, census = inputs(edition, size, seed)
     truth = city.truth[city.truth["period"] == PERIOD]
-    official = poverty_map.official(PERIOD)
+    compared = households.against_official(survey, households.official(PERIOD))
+    official = poverty_map.official(compared)
     parts = []
     for level in (poverty_map.KECAMATAN, poverty_map.KELURAHAN):
         made = poverty_map.estimate(

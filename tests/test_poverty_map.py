@@ -4,7 +4,7 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis import poverty_map, synthetic
+from analysis import households, poverty_map, synthetic
 
 PERIOD = "2021-03"
 OFFICIAL = {"3101": 15.06, "3171": 3.56, "3172": 4.28, "3173": 4.94, "3174": 4.31, "3175": 7.24}
@@ -177,10 +177,13 @@ def test_the_ladder_shows_every_area(kelurahan):
     assert set(points.round(9)) <= set(np.asarray(shown).round(9))
 
 
-def test_the_official_figures_are_those_of_all_six_or_none():
-    assert poverty_map.official(PERIOD) == OFFICIAL
-    assert poverty_map.official("2019-03") is None  # not complete
-    assert poverty_map.official("1999-03") is None
+def test_the_official_figures_are_those_of_all_kota_or_none(inputs):
+    survey = inputs[0].assign(poor=inputs[0]["welfare"] < 1)
+    compared = households.against_official(survey, households.official(PERIOD))
+    assert poverty_map.official(compared) == OFFICIAL
+    assert len(poverty_map.direct_table(compared)) == 7  # the kota and DKI Jakarta
+    own_line = households.against_official(survey, households.official(PERIOD, 600_000))
+    assert poverty_map.official(own_line) is None
 
 
 def test_without_official_figures_the_model_stands(inputs):

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import special, stats
 
-from analysis import poverty, regions, sae, sources
+from analysis import households, regions, sae
 from analysis.microdata import Microdata
 from analysis.sae.transformations import Transformation
 
@@ -361,6 +361,10 @@ def drawn(boundaries: gpd.GeoDataFrame, areas: pd.DataFrame, level: str) -> gpd.
 # What the columns of the tables are called, and how many decimals they have.
 HEADERS = {
     "area_name": "Area",
+    "area": "Area",
+    "n_households": "Households",
+    "se_points": "Standard error (points)",
+    "official_p0_pct": "Official (%)",
     "kota": "Kota",
     "p0_pct": "P0 (%)",
     "lower_pct": "95 % from",
@@ -378,6 +382,7 @@ HEADERS = {
 DECIMALS = {name: 0 if name in ("grade", "chance_pct", "cv_pct") else 2 for name in HEADERS} | {
     "poor_thousand": 1,
     "poor_share_pct": 1,
+    "n_households": 0,
 }
 
 
@@ -394,31 +399,20 @@ def period_before(data: Microdata, period: str) -> str:
     return max((own for own in data.periods if own < period), default="")
 
 
-def official(period: str) -> dict[str, float] | None:
-    """The official headcount of the kota in a period, in percent; None unless it is published for
-    all six."""
-    kota = poverty.kota_series(sources.read("dki_kota_poverty"))
-    own = kota[kota["period"] == period].set_index("kota_code")["p0_pct"]
+def official(compared: pd.DataFrame) -> dict[str, float] | None:
+    """The official headcount of the kota in percent; None unless it is published for all.
+
+    ``compared`` is `analysis.households.against_official`, ``published`` or not.
+    """
+    kota = compared[compared["area_code"] != households.JAKARTA]
+    own = kota.set_index("area_code")["official_p0_pct"].astype(float)
     return None if own.empty or own.isna().any() else own.to_dict()
 
 
-def direct_table(direct: pd.DataFrame, official_p0_pct: Mapping[str, float] | None) -> pd.DataFrame:
-    """Direct estimates of the kota (`analysis.poverty.design.estimate`) beside the official."""
-    known = official_p0_pct or {}
-    table = pd.DataFrame(
-        {
-            "kota": direct["area"].map(regions.KOTA),
-            "n_households": direct["n_households"],
-            "p0_pct": 100 * direct["estimate"],
-            "se_points": 100 * direct["se"],
-            "lower_pct": 100 * direct["lower"],
-            "upper_pct": 100 * direct["upper"],
-            "official_pct": direct["area"].map(known).astype(float),
-        }
-    )
-    inside = table["official_pct"].between(table["lower_pct"], table["upper_pct"])
-    words = inside.map({True: "yes", False: "no"}).where(table["official_pct"].notna(), "…")
-    return table.assign(inside=words)
+def direct_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """Direct estimates beside the official (`analysis.households.published`)."""
+    columns = ["area", "n_households", "p0_pct", "se_points", "lower_pct", "upper_pct"]
+    return shown[[*columns, "official_p0_pct"]]
 
 
 def area_table(named: pd.DataFrame) -> pd.DataFrame:
