@@ -5,34 +5,26 @@
 
 import time
 
+from timing import best_of
+
 from analysis import arithmetic, assumptions, forecast, poverty, sources, tables, target
-
-
-def seconds(call) -> float:
-    """The fastest of three calls."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def main() -> None:
     series = tables.read("poverty_semester")
     inputs = assumptions.read()
     base = arithmetic.baseline(series, "31", "2017-09")
-    took = seconds(lambda: arithmetic.simulate(base, inputs, 1.0, draws=50_000))
+    took = best_of(3, lambda: arithmetic.simulate(base, inputs, 1.0, draws=50_000))
     print(f"50,000 draws of the arithmetic, three ways and two fits: {took:.2f} s (promised: 2)")
-    took = seconds(
-        lambda: arithmetic.sensitivity(base, inputs, 1.0, arithmetic.GAP, "jobs", "jobs")
+    took = best_of(
+        3, lambda: arithmetic.sensitivity(base, inputs, 1.0, arithmetic.GAP, "jobs", "jobs")
     )
     print(f"Sobol indices of one way (18,432 runs): {took:.2f} s")
 
     scenarios, priors = sources.read("survey_error"), assumptions.of(inputs, "forecast")
     aim = target.Target("31", "2017-09", 3.78, "2022-09", 2.78)
     releases = target.released(series, "31")
-    took = seconds(lambda: target.as_known(releases, aim, scenarios, priors, "2020-03"))
+    took = best_of(3, lambda: target.as_known(releases, aim, scenarios, priors, "2020-03"))
     print(f"Probability as known at 11 releases, 4 scenarios: {took:.2f} s")
     provinces = poverty.same_area(series[series["region_code"] != "00"])
     start = time.perf_counter()

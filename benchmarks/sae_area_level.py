@@ -4,25 +4,14 @@ Part of ``make bench``. Grapes, the data of R's ``sae`` with which its 45 s were
 where ``../shared`` is; elsewhere a lattice of that size, drawn here, takes their place.
 """
 
-import time
-
 import numpy as np
 import pandas as pd
+from timing import best_of
 
 from analysis import paths
 from analysis.sae import fay_herriot
 
 GRAPES = paths.ROOT.parent / "shared" / "reference" / "sae"
-
-
-def best_of(times: int, call) -> float:
-    """The fastest of several calls, in seconds."""
-    best = float("inf")
-    for _ in range(times):
-        start = time.perf_counter()
-        call()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def lattice(rows: int, columns: int) -> np.ndarray:
