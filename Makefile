@@ -93,7 +93,7 @@ $(ENV): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1):" \
 	    "name another, for instance 'make $(MAKECMDGOALS) PYTHON=python3.12'" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once; a few minutes, about 1.7 GB) ..."
+	@echo "Setting up $(VENV) (once; a few minutes, about 1.9 GB) ..."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "$(PYTHON) cannot make an environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
