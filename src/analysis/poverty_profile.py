@@ -678,7 +678,8 @@ def worst_words(found: Profile) -> str:
     return (
         f"Of {len(found.table)} groups poverty is highest in {_group(worst)}: "
         f"{worst['p0_pct']:.1f} % ({worst['lower_pct']:.1f} to {worst['upper_pct']:.1f}), "
-        f"{worst['risk']:.1f} times the rate of all; {worst['share_of_poor_pct']:.0f} % of the poor are there."
+        f"{worst['risk']:.1f} times the rate of all; {worst['share_of_poor_pct']:.0f} % of the "
+        "poor are there."
     )
 
 
