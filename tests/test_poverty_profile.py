@@ -180,6 +180,8 @@ def test_parts_of_the_change_add_up_and_are_in_points(survey, earlier):
     p0 = [100 * np.average(own["poor"], weights=persons(own)) for own in (earlier, survey)]
     assert table.loc[("p0", "shapley"), "change"] == pytest.approx(p0[1] - p0[0])
     assert f"{p0[1] - p0[0]:+.2f} points" in poverty_profile.change_words(found)
+    with pytest.raises(households.HouseholdError, match="replicates is 0"):
+        poverty_profile.change(earlier, survey, replicates=0)
     sectors = poverty_profile.sectoral(earlier, survey, replicates=10)
     parts = sectors[["within", "shift", "interaction"]].sum(axis=1)
     assert parts.to_numpy() == pytest.approx(np.full(len(sectors), p0[1] - p0[0]))
@@ -336,6 +338,27 @@ def test_kota_with_few_deprived_are_suppressed(survey):
     labels = {label.get_text() for label in axes.get_yticklabels()}
     plt.close(figure)
     assert not labels & set(hidden) and "DKI Jakarta" in labels
+
+
+def test_indicators_with_few_deprived_are_suppressed(survey):
+    own = survey.assign(slum_rw=survey.index < 5)
+    table = deprivations.indicators_table(deprivations.counted(own, 1 / 3))
+    hidden = table["censored"].isna()
+    assert hidden[table["deprived"].str.contains("RW kumuh")].all() and hidden.sum() == 2
+    assert table["weight_pct"].notna().all()
+    assert table.loc[hidden, ["uncensored", "contribution"]].isna().all(axis=None)
+
+
+def test_bars_of_few_households_are_not_drawn(survey):
+    own = survey.copy()
+    own.loc[(own["kota_code"] == "3173") & (own.index > 20), "toilet"] = "own"
+    found = deprivations.counted(own, 1 / 3)
+    assert not found.cells["suppressed"].any() and deprivations._thin(found) == {"3173"}
+    figure, axes = plt.subplots()
+    deprivations.draw_contributions(axes, found)
+    labels = {label.get_text() for label in axes.get_yticklabels()}
+    plt.close(figure)
+    assert "Jakarta Pusat" not in labels and len(labels) == 4
 
 
 def test_the_overlap_adds_up(survey, counted):

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis import households, poverty_profile, regions
+from analysis import households, microdata, poverty_profile, regions
 from analysis.households import JAKARTA
 from analysis.microdata import disclosure
 from analysis.poverty import measures, multidimensional
@@ -189,30 +189,40 @@ def counted(survey: pd.DataFrame, k: float) -> Counted | None:
 
 
 def indicators_table(found: Counted) -> pd.DataFrame:
-    """The declared indicators with weights, headcounts and contributions, in percent."""
-    own = found.whole.indicators.pivot(
-        index="indicator", columns="measure", values=["estimate", "lower", "upper"]
-    )
+    """The declared indicators with weights, headcounts and contributions, in percent.
+
+    Indicators are the cells that are suppressed where few sampled households are deprived.
+    """
+    own = found.whole.indicators.set_index(["indicator", "measure"])
     rows = []
     for each in INDICATORS:
         name = f"deprived_{each.name}"
-        if name not in own.index:
+        if name not in found.whole.weights:
             continue
-        row = {"dimension": each.dimension, "deprived": each.words}
-        row["weight_pct"] = 100 * found.whole.weights[name]
-        for words, measure in (
-            ("uncensored", multidimensional.UNCENSORED),
-            ("censored", multidimensional.CENSORED),
-            ("contribution", multidimensional.CONTRIBUTION),
-        ):
-            values = [
-                100 * own.loc[name, (part, measure)] for part in ("estimate", "lower", "upper")
-            ]
+        row = {
+            "dimension": each.dimension,
+            "deprived": each.words,
+            "weight_pct": 100 * found.whole.weights[name],
+            "n_deprived": int(found.survey[name].sum()),
+            "n_both": int((found.survey[name] & found.survey["mpi_poor"]).sum()),
+        }
+        for words, measure in _SHOWN.items():
+            values = own.loc[(name, measure), ["estimate", "lower", "upper"]] * 100
             row[words] = poverty_profile.with_interval(*values, 1)
         rows.append(row)
-    table = pd.DataFrame(rows)
+    counts = ["n_deprived", "n_both"]
+    table = microdata.suppress(pd.DataFrame(rows), counts, keep=["weight_pct"])
     first = table["dimension"].ne(table["dimension"].shift())
-    return table.assign(dimension=table["dimension"].where(first, ""))
+    table["dimension"] = table["dimension"].where(first, "")
+    table[list(_SHOWN)] = table[list(_SHOWN)].mask(table["suppressed"])
+    return table[["dimension", "deprived", "weight_pct", *_SHOWN]]
+
+
+_SHOWN = {
+    "uncensored": multidimensional.UNCENSORED,
+    "censored": multidimensional.CENSORED,
+    "contribution": multidimensional.CONTRIBUTION,
+}
 
 
 def area_table(found: Counted) -> pd.DataFrame:
@@ -249,10 +259,15 @@ def draw_cutoffs(axes: Axes, found: Counted) -> None:
 
 
 def draw_contributions(axes: Axes, found: Counted) -> None:
-    """What each dimension contributes to M0, by area, as bars; suppressed kota are left out."""
+    """What each dimension contributes to M0, by area, as bars.
+
+    Left out are kota that are suppressed, and those where few of the sampled households that are
+    poor are deprived in a dimension.
+    """
     own = pd.concat([found.by_kota.dimensions, found.whole.dimensions], ignore_index=True)
     own["area"] = own["area"].replace({measures.ALL: JAKARTA})
     own = own[~own["area"].map(found.cells["suppressed"]).astype(bool)]
+    own = own[~own["area"].isin(_thin(found))]
     wide = own.pivot(index="area", columns="dimension", values="estimate") * 100
     areas = [code for code in (JAKARTA, *reversed(regions.KOTA)) if code in wide.index]
     wide = wide.reindex(index=areas, columns=list(own["dimension"].unique()))
@@ -269,6 +284,17 @@ def draw_contributions(axes: Axes, found: Counted) -> None:
     axes.set_xlim(0, 100)
     axes.grid(visible=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize=7)
+
+
+def _thin(found: Counted) -> set[str]:
+    """Kota where fewer than `disclosure.THRESHOLD` poor households are deprived in a dimension."""
+    poor = found.survey[found.survey["mpi_poor"]]
+    names = found.whole.indicators.drop_duplicates("indicator").groupby("dimension")["indicator"]
+    thin = set()
+    for _, own in names:
+        counts = poor[list(own)].any(axis=1).groupby(poor["kota_code"]).sum()
+        thin |= set(counts.index[counts < disclosure.THRESHOLD])
+    return thin
 
 
 def agreement(found: Counted) -> pd.DataFrame:

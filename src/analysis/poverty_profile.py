@@ -376,7 +376,16 @@ def change(
     """The change of P0, P1 and P2 as growth and redistribution, by both paths, in points.
 
     Returns ``measure, path, component, estimate, se, lower, upper``.
+
+    Raises
+    ------
+    HouseholdError
+        Fewer than two replicates: no change is shown without its error.
     """
+    if replicates < 2:
+        raise households.HouseholdError(
+            f"replicates is {replicates}: the error of a change needs two, a good one 100"
+        )
     given = [households.design_columns(survey) for survey in (one, two)]
     common = {name: given[0][name] and given[1][name] for name in given[0]}
     found = []
@@ -780,7 +789,8 @@ class Vulnerable:
     Attributes
     ----------
     table : pandas.DataFrame or None
-        ``measure, estimate, se, lower, upper`` in percent of people; None if there is no model.
+        ``measure, estimate, se, lower, upper`` in percent of people, missing where fewer than
+        `disclosure.THRESHOLD` sampled households are; None if there is no model.
     r2 : float
         Of the weighted model of log welfare.
     covariates, left_out : list of str
@@ -822,6 +832,17 @@ def vulnerable(survey: pd.DataFrame, replicates: int = 100, seed: int = 0) -> Vu
         return Vulnerable(None, np.nan, used, left_out, str(error))
     numbers = ["estimate", "se", "lower", "upper"]
     table[numbers] *= 100
+    probability = model.households["vulnerability"]
+    high = probability > np.average(
+        survey["poor"], weights=survey["weight"] * survey["household_size"]
+    )
+    counts = {
+        decompositions.ABOVE_RATE: high.sum(),
+        decompositions.NOT_POOR: (high & ~survey["poor"]).sum(),
+        decompositions.ABOVE_THRESHOLD: model.households["vulnerable"].sum(),
+    }
+    small = [name for name, count in counts.items() if count < disclosure.THRESHOLD]
+    table.loc[table["measure"].isin(small), numbers] = np.nan
     return Vulnerable(
         table[["measure", *numbers]], float(model.mean_model.rsquared), used, left_out
     )
@@ -851,10 +872,15 @@ def vulnerable_words(found: Vulnerable) -> str:
     own = found.table.set_index("measure")
     observed, expected = own.loc[decompositions.OBSERVED], own.loc[decompositions.EXPECTED]
     off = expected["estimate"] - observed["estimate"]
+    times = own.loc[decompositions.NOT_POOR, "estimate"] / observed["estimate"]
     told = (
-        f"For every poor person there are "
-        f"{own.loc[decompositions.NOT_POOR, 'estimate'] / observed['estimate']:.1f} who are not "
-        "poor but more likely to be than the average person. The model explains "
+        ""
+        if pd.isna(times)
+        else f"For every poor person there are {times:.1f} who are not poor but more likely to be "
+        "than the average person. "
+    )
+    told += (
+        "The model explains "
         f"{100 * found.r2:.0f} % of the variance of log welfare; it expects "
         f"{expected['estimate']:.1f} % to be poor where the survey finds "
         f"{observed['estimate']:.1f} %"
