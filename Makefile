@@ -25,7 +25,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel
+REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -41,6 +41,7 @@ SOURCES_03_slums := slum_rw_three_kota rw_kumuh_counts kelurahan_population_2024
 SOURCES_04_sae_validation := sae_area sae_area_r sae_spatial sae_spatial_r sae_spatial_weights sae_unit_sample sae_unit_census sae_unit_r_log sae_unit_r_mse sae_fits_r
 # Without MICRODATA: what the synthetic city is made from.
 SOURCES_05_households := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
+SOURCES_06_poverty_profile := dki_poverty_semester
 SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
@@ -154,6 +155,7 @@ $(BUILD)/14_poverty_map.ipynb: $(BUILD)/microdata.txt $(BOUNDARY_TABLE)
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
 $(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/06_poverty_profile.ipynb: $(BUILD)/05_households.ipynb
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
 $(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
 

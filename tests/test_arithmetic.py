@@ -480,18 +480,11 @@ def test_another_region_with_the_users_own_figures(series, inputs):
     assert set(simulated.columns.get_level_values(0)) == {GINI}
     answer = arithmetic.answer(own, inputs, simulated, 1.0, {})
     assert "Jawa Barat" in answer and "promised" not in answer
-    assert "full gap" not in arithmetic.transfer_marks(own, None)
+    assert "full gap" not in arithmetic.transfer_marks(own)
     assert "Only the lognormal of P0 and Gini" in arithmetic.fits_words(own)
     only_gap = arithmetic.baseline(series, "32", "2017-09", p1_pct=1.2)
     growth = arithmetic.simulate(only_gap, inputs, 1.0, draws=500)[GAP]
     assert (growth["growth"] == growth["growth_even"]).all()  # no Gini to move
-
-
-def test_the_programmes_claim_is_held_against_its_own_numbers(base, inputs):
-    programme = sources.read("programme_indicators")
-    told = arithmetic.claim_words(base, inputs, programme)
-    most = 100 * 30_000 * 5.01 / base.population_count
-    assert "30,000 jobs" in told and f"by {most:.1f} if every one" in told
 
 
 def test_the_line_grew(series, base):

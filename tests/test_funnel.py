@@ -90,6 +90,19 @@ def test_what_it_can_mean_is_the_arithmetic_of_the_counts(programme, published):
     assert f"**{table.loc['licensed, last count', 'median']:.2f} points**" in told
 
 
+def test_the_programmes_claim_is_held_against_its_own_numbers(programme):
+    base = arithmetic.baseline(tables.read("poverty_semester"), "31", "2017-09")
+    inputs = assumptions.read()
+    told = funnel.claim_words(base, inputs, programme)
+    most = 100 * 30_000 * 5.01 / base.population_count
+    assert "30,000 jobs" in told and f"by {most:.1f} if every one" in told
+
+
+def test_both_published_budgets_are_marked(programme):
+    budgets = programme.loc[programme["indicator"] == "OKOCE_budget", "value"]
+    assert len(budgets) == 2 and sorted(funnel.budget_marks(programme).values()) == sorted(budgets)
+
+
 def test_the_drawing_has_every_count(programme, published):
     figure, axes = plt.subplots()
     funnel.draw(axes, published, funnel.targets(programme))

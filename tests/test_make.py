@@ -35,7 +35,8 @@ log("end")
 """
 ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
-ON_MICRODATA = ("05_households", "14_poverty_map")
+ON_MICRODATA = ("05_households", "06_poverty_profile", "14_poverty_map")
+ON_TABLE = ("05_households", "06_poverty_profile")  # without boundaries
 REPORTS = (
     "02_poverty_series",
     *ON_NOTHING,
@@ -179,7 +180,7 @@ def test_a_changed_record_reruns_what_reads_that_source(built):
     ("table", "remade"),
     [
         ("slum_counts", after("03_slums", "12_slum_map")),
-        ("households", after("05_households")),
+        ("households", after("05_households", "06_poverty_profile")),
         ("kota_poverty", after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas")),
     ],
 )
@@ -204,7 +205,7 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, "05_households")
+    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_TABLE)
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")

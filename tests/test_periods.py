@@ -28,3 +28,7 @@ def test_later_counts_semesters():
     assert periods.later("2017-09", 10) == "2022-09"
     assert periods.later("2017-09", 5) == "2020-03"
     assert periods.later("2017-03", -1) == "2016-09"
+
+
+def test_a_survey_of_another_month_is_called_by_its_name():
+    assert [periods.written(p) for p in ("2017-03", "2021-08")] == ["March 2017", "August 2021"]

@@ -271,6 +271,15 @@ def test_contributions_of_a_profile():
         both = survey.assign(all=gap, own=gap * (survey["area"] == area))
         other = design.estimate(both, m.ratio_of("own", "all"), method="bootstrap", replicates=800)
         assert other["se"][0] == pytest.approx(error, rel=0.15)
+    inside = table["contribution"].between(table["contribution_lower"], table["contribution_upper"])
+    assert inside.all() and table["contribution_upper"].max() < 1
+    for area, own in survey.groupby("area"):
+        risk = m.fgt(own["y"], own["z"], 1, weights=own["weight"] * own["household_size"])
+        whole = m.fgt(
+            survey["y"], survey["z"], 1, weights=survey["weight"] * survey["household_size"]
+        )
+        row = table.set_index("area").loc[area]
+        assert row["risk"] == pytest.approx(risk / whole)
     rich = decompositions.profile(survey.assign(z=1e-9), "p1", by="area", welfare="y", line="z")
     assert rich["contribution"].isna().all()
 
@@ -350,3 +359,74 @@ def test_covariates_that_say_the_same_are_named():
         decompositions.vulnerability(survey, ["nothing"], line="z", welfare="y")
     with pytest.raises(m.MeasureError, match="column y is not above zero"):
         decompositions.vulnerability(survey.assign(y=0.0), ["weight"], line="z", welfare="y")
+
+
+def expected(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    return table[table["measure"] == measure].set_index("area")
+
+
+@pytest.mark.parametrize("variance", decompositions.VARIANCES)
+def test_expected_poverty_is_the_mean_of_the_vulnerability_of_people(variance):
+    survey = drawn(3, 400).assign(size=lambda t: t["household_size"])
+    options = {"welfare": "y", "line": "z", "variance": variance}
+    table = decompositions.expected_poverty(
+        survey, ["size"], by="area", threshold=0.4, replicates=0, **options
+    )
+    model = decompositions.vulnerability(survey, ["size"], weights="weight", **options)
+    own = survey.join(model.households)
+    people = own["weight"] * own["household_size"]
+    poor = own["y"] < own["z"]
+    rate = np.average(poor, weights=people)
+    high = own["vulnerability"] > rate
+    for area, part in own.groupby("area"):
+        for measure, value in {
+            decompositions.OBSERVED: poor,
+            decompositions.EXPECTED: own["vulnerability"],
+            decompositions.ABOVE_RATE: high,
+            decompositions.ABOVE_THRESHOLD: own["vulnerability"] > 0.4,
+            decompositions.NOT_POOR: high & ~poor,
+        }.items():
+            mean = np.average(value[part.index], weights=people[part.index])
+            assert expected(table, measure).loc[area, "estimate"] == pytest.approx(mean)
+    assert table["se"].isna().all()
+
+
+def test_weights_make_the_model_that_of_the_population():
+    survey = drawn(5, 120).assign(x=lambda t: t["household_size"], weight=1.0)
+    survey.loc[:39, "weight"] = 3.0
+    options = {"welfare": "y", "line": "z"}
+    heavy = decompositions.vulnerability(survey, ["x"], weights="weight", **options)
+    thrice = decompositions.vulnerability(
+        pd.concat([survey, survey[:40], survey[:40]]), ["x"], **options
+    )
+    for name in ("mean_model", "variance_model"):
+        theirs = np.asarray(getattr(thrice, name).params)
+        assert np.asarray(getattr(heavy, name).params) == pytest.approx(theirs, rel=1e-6)
+    plain = decompositions.vulnerability(survey, ["x"], **options)
+    assert np.asarray(plain.mean_model.params) != pytest.approx(theirs, rel=1e-6)
+
+
+def test_errors_of_expected_poverty_are_those_of_repeated_samples():
+    options = {"welfare": "y", "line": "z", "strata": None}
+
+    def sample(seed):
+        rng = np.random.default_rng(seed)
+        cluster = np.repeat(np.arange(40), 6)
+        effect = rng.normal(0, 0.4, 40)[cluster]
+        x = rng.uniform(0, 1, 240)
+        y = np.exp(0.6 - x + effect + 0.4 * rng.normal(size=240))
+        own = {"cluster": cluster, "x": x, "y": y, "z": 1.0, "weight": 1.0, "household_size": 1}
+        return pd.DataFrame(own)
+
+    runs = [
+        decompositions.expected_poverty(sample(s), ["x"], replicates=0, **options)["estimate"]
+        for s in range(120)
+    ]
+    told = [
+        decompositions.expected_poverty(sample(s), ["x"], replicates=40, **options)["se"]
+        for s in range(4)
+    ]
+    ratio = np.mean(told, axis=0) / np.std(runs, axis=0)
+    assert ratio[1] == pytest.approx(1, abs=0.25)  # the mean of the vulnerabilities
+    table = decompositions.expected_poverty(sample(1), ["x"], replicates=20, **options)
+    assert (table["lower"] <= table["estimate"]).all() and table["lower"].min() >= 0

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from test_poverty_design import example
 
 from analysis.poverty import measures as m
 
@@ -51,6 +52,15 @@ def test_four_persons_by_hand():
     assert m.quantile(FOUR, 0.51) == 3.0
     assert m.share(FOUR, 0.5) == pytest.approx(0.3)
     assert m.share(FOUR, 0.375) == pytest.approx(0.2)  # half of the second person
+
+
+def test_weighted_measures_are_those_of_another_package():
+    """`povertyInequalityMeasures` 1.1.1 on the survey without random numbers, to its rounding."""
+    own = example()
+    weights = own["weight"] * own["household_size"]
+    found = [m.fgt(own["y"], 0.9, alpha, weights=weights) for alpha in (0, 1, 2)]
+    found.append(m.watts(own["y"], 0.9, weights=weights))
+    assert found == pytest.approx([0.43435, 0.11696, 0.04363, 0.14883], abs=5e-6)
 
 
 def test_who_is_at_the_line_is_not_poor():

@@ -124,6 +124,15 @@ def test_poverty_falls_as_the_cutoff_rises():
         assert values == sorted(values, reverse=True) and values[0] > values[-1]
 
 
+def test_each_cutoff_is_as_it_is_alone():
+    survey = households(4)
+    table = multidimensional.over_cutoffs(survey, DIMENSIONS, [0.2, 0.5], by="area")
+    assert list(table["k"].unique()) == [0.2, 0.5]
+    alone = multidimensional.alkire_foster(survey, DIMENSIONS, 0.5, by="area").measures
+    own = table[table["k"] == 0.5].drop(columns="k").reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone)
+
+
 def test_errors_are_those_of_the_design_and_of_the_bootstrap():
     survey = households(3, 900)
     linear = multidimensional.alkire_foster(survey, DIMENSIONS, 0.4, by="area")
@@ -133,6 +142,8 @@ def test_errors_are_those_of_the_design_and_of_the_bootstrap():
     for name in ("measures", "indicators", "dimensions"):
         ratio = getattr(drawn, name)["se"] / getattr(linear, name)["se"]
         assert ((ratio - 1).abs() < 0.15).all(), ratio
+    ratio = drawn.groups["contribution_se"] / linear.groups["contribution_se"]
+    assert ((ratio - 1).abs() < 0.15).all(), ratio
     own = survey.assign(poor=linear.households["poor"])
     direct = design.estimate(own, ratio_of("poor"), by="area")
     ours = linear.measures[linear.measures["measure"] == "H"]

@@ -657,7 +657,8 @@ def counted(points: float) -> str:
     return f"{points:g} point{'' if points == 1 else 's'}"
 
 
-def _between(values: list[float], places: int = 0) -> str:
+def between(values: list[float], places: int = 0) -> str:
+    """``4 to 6``: the lowest and the highest; one number if they print alike."""
     low, high = (f"{value:,.{places}f}" for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
 
@@ -691,28 +692,28 @@ def answer(
     words = [
         f"{points:g} percent of {base.region}'s population in {periods.written(base.period)} is "
         f"**{base.persons(points) / 1000:,.0f} thousand "
-        f"persons**, some {_between(homes)} thousand poor households.",
-        f"*By jobs*, the median is **{_between([j['median'] / 1000 for j in jobs])} thousand** new "
+        f"persons**, some {between(homes)} thousand poor households.",
+        f"*By jobs*, the median is **{between([j['median'] / 1000 for j in jobs])} thousand** new "
         f"jobs or businesses, and the 90 % range reaches from "
         f"{_count(min(j['low'] for j in jobs))} to {_count(max(j['high'] for j in jobs))}: most "
         "places do not go to the poor, and not every income lifts a household over the line. In "
-        f"{_between(short)} % of the draws even a job for every poor household is not enough.",
+        f"{between(short)} % of the draws even a job for every poor household is not enough.",
     ]
     for name, number in promised.items():
         drawn = simulate_points(base, inputs, number)
         found = [summary(drawn[fit]) for fit in base.fits]
         words.append(
             f"The {name} would have moved poverty by "
-            f"**{_between([f['median'] for f in found], 1)} points** "
+            f"**{between([f['median'] for f in found], 1)} points** "
             f"(90 % range {min(f['low'] for f in found):.1f} to "
             f"{max(f['high'] for f in found):.1f})."
         )
     lost = "more than can be reached in most draws"
     if np.isfinite(losses).all():
-        lost = f"about {_between(losses, 1)} times as much"
+        lost = f"about {between(losses, 1)} times as much"
     words.append(
-        f"\n\n*By transfers*, it costs Rp **{_between(exact[NEAREST])} billion a year** if those "
-        f"nearest the line come first and nothing is lost, {_between(exact[POOREST])} billion if "
+        f"\n\n*By transfers*, it costs Rp **{between(exact[NEAREST])} billion a year** if those "
+        f"nearest the line come first and nothing is lost, {between(exact[POOREST])} billion if "
         f"the poorest do; what programmes lose makes the first {lost}."
     )
     if not np.isnan(base.p1_pct):
@@ -721,7 +722,7 @@ def answer(
             "if nothing were lost."
         )
     words.append(
-        f"\n\n*By growth*, all welfare must grow by **{_between(even, 1)} %** beyond the "
+        f"\n\n*By growth*, all welfare must grow by **{between(even, 1)} %** beyond the "
         "line, more if inequality rises."
     )
     return " ".join(words).replace(" \n", "\n")
@@ -750,20 +751,6 @@ def jobs_words(base: Baseline, simulated: pd.DataFrame, points: float) -> str:
     return (
         f"Jobs needed for {counted(points)}, median and central 90 %: {'; '.join(told)}. Out of "
         "reach: even a job for every poor household is not enough."
-    )
-
-
-def claim_words(base: Baseline, inputs: Mapping[str, Input], programme: pd.DataFrame) -> str:
-    """What the jobs that the programme claims can have done, at the very most and in the draws."""
-    claimed = programme.loc[programme["indicator"] == "OKOCE_jobs_claimed", "value"].max()
-    most = 100 * claimed * inputs["poor_household_size"].quantile(1.0) / base.population_count
-    drawn = simulate_points(base, inputs, claimed)
-    found = [summary(drawn[fit]) for fit in base.fits]
-    return (
-        f"The {claimed:,.0f} jobs that the programme claimed would move P0 by "
-        f"{_between([f['median'] for f in found], 2)} points (90 % range "
-        f"{min(f['low'] for f in found):.2f} to {max(f['high'] for f in found):.2f}), and by "
-        f"{most:.1f} if every one had lifted a poor household."
     )
 
 
@@ -984,16 +971,9 @@ def draw_sensitivity(axes: Axes, table: pd.DataFrame, most: int = 5) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def transfer_marks(base: Baseline, programme: pd.DataFrame | None) -> dict[str, float]:
-    """What the cost of transfers is held against, in Rp billion a year: the full gap, and the
-    budget of OK OCE in 2018, on which two sources disagree."""
-    marks = {}
-    if not np.isnan(base.p1_pct):
-        marks["full gap"] = 12e-9 * base.full_gap_rp
-    if programme is not None:
-        budgets = programme.loc[programme["indicator"] == "OKOCE_budget", "value"]
-        marks |= {f"OK OCE 2018:\n{value:g}": float(value) for value in budgets}
-    return marks
+def transfer_marks(base: Baseline) -> dict[str, float]:
+    """What the cost of transfers is held against: the full gap, in Rp billion a year, if known."""
+    return {} if np.isnan(base.p1_pct) else {"full gap": 12e-9 * base.full_gap_rp}
 
 
 def line_words(series: pd.DataFrame, base: Baseline, years: float) -> str:

@@ -265,6 +265,29 @@ def meaning_words(meant: pd.DataFrame) -> str:
     )
 
 
+def claim_words(
+    base: arithmetic.Baseline, inputs: Mapping[str, Input], programme: pd.DataFrame
+) -> str:
+    """What the jobs that the programme claims can have done, at the very most and in the draws."""
+    claimed = programme.loc[programme["indicator"] == "OKOCE_jobs_claimed", "value"].max()
+    most = 100 * claimed * inputs["poor_household_size"].quantile(1.0) / base.population_count
+    drawn = arithmetic.simulate_points(base, inputs, claimed)
+    found = [arithmetic.summary(drawn[fit]) for fit in base.fits]
+    return (
+        f"The {claimed:,.0f} jobs that the programme claimed would move P0 by "
+        f"{arithmetic.between([f['median'] for f in found], 2)} points (90 % range "
+        f"{min(f['low'] for f in found):.2f} to {max(f['high'] for f in found):.2f}), and by "
+        f"{most:.1f} if every one had lifted a poor household."
+    )
+
+
+def budget_marks(programme: pd.DataFrame) -> dict[str, float]:
+    """The budget of OK OCE in 2018 in Rp billion, on which two sources disagree, as marks beside
+    the cost of transfers (`analysis.arithmetic.transfer_marks`)."""
+    budgets = programme.loc[programme["indicator"] == "OKOCE_budget", "value"]
+    return {f"OK OCE 2018:\n{value:g}": float(value) for value in budgets}
+
+
 def draw_meaning(axes: Axes, meant: pd.DataFrame) -> None:
     """`meaning` as ranges of points, logarithmic, with one point marked."""
     ranges = {f"{what} ({number:,.0f})": meant[what, number] for what, number in meant}

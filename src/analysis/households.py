@@ -171,19 +171,10 @@ def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) 
     HouseholdError
         The line is unknown, or none is there and none can be derived for this period.
     """
+    if (table := _declared(period, line)) is not None:
+        return table
     codes = list(regions.KOTA)
     table = pd.DataFrame({"kota_code": codes, "kota": list(regions.KOTA.values())})
-    amount = _amount(line)
-    if amount is not None:
-        return table.assign(poverty_line_rp=amount, basis=GIVEN, derived=False)
-    if line == EXTREME:
-        rupiah, basis = _extreme(period)
-        return table.assign(poverty_line_rp=rupiah, basis=basis, derived=basis == DERIVED)
-    if line != NATIONAL:
-        raise HouseholdError(
-            f"line {line!r} is unknown: there are {NATIONAL}, {EXTREME}, or an amount in rupiah "
-            "per person and month"
-        )
     carried = pd.Series(dtype="float64")
     marked = pd.Series(dtype="bool")
     if data.lines is not None:
@@ -208,6 +199,23 @@ def lines(data: microdata.Microdata, period: str, line: str | float = NATIONAL) 
         table["basis"] = np.where(known["derived"], DERIVED, PUBLISHED)
     columns = ["kota_code", "kota", "poverty_line_rp", "basis", "derived"]
     return table.astype({"derived": bool})[columns].reset_index(drop=True)
+
+
+def _declared(period: str, line: str | float) -> pd.DataFrame | None:
+    """The lines that do not depend on the data: an amount, or extreme poverty; None if national."""
+    table = pd.DataFrame({"kota_code": list(regions.KOTA), "kota": list(regions.KOTA.values())})
+    amount = _amount(line)
+    if amount is not None:
+        return table.assign(poverty_line_rp=amount, basis=GIVEN, derived=False)
+    if line == EXTREME:
+        rupiah, basis = _extreme(period)
+        return table.assign(poverty_line_rp=rupiah, basis=basis, derived=basis == DERIVED)
+    if line != NATIONAL:
+        raise HouseholdError(
+            f"line {line!r} is unknown: there are {NATIONAL}, {EXTREME}, or an amount in rupiah "
+            "per person and month"
+        )
+    return None
 
 
 def welfare(data: microdata.Microdata, period: str, line: str | float = NATIONAL) -> pd.DataFrame:
@@ -236,8 +244,36 @@ def welfare(data: microdata.Microdata, period: str, line: str | float = NATIONAL
     survey = _survey(data, period).copy()
     own = lines(data, period, line).set_index("kota_code")
     survey["kota"] = survey["kota_code"].map(regions.KOTA)
-    survey["poverty_line_rp"] = survey["kota_code"].map(own["poverty_line_rp"])
-    survey["line_basis"] = survey["kota_code"].map(own["basis"])
+    return _measured(survey, own)
+
+
+def of_period(everyone: pd.DataFrame, period: str, line: str | float = NATIONAL) -> pd.DataFrame:
+    """The households of one period of the table ``households``, against the line asked for.
+
+    ``national`` leaves the lines that the table was written with; others are as in `lines`.
+
+    Raises
+    ------
+    HouseholdError
+        The table has no such period, or the line is unknown or not there for the period.
+    """
+    known = sorted(everyone["period"].unique())
+    if period not in known:
+        raise HouseholdError(
+            f"the table households has no period {period!r} (it has {', '.join(known)}): give "
+            "another, or add its file to the mapping and run 05_households"
+        )
+    own = everyone[everyone["period"] == period].reset_index(drop=True)
+    declared = _declared(period, line)
+    return own if declared is None else _measured(own, declared.set_index("kota_code"))
+
+
+def _measured(survey: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Welfare against the lines (by code of the kota)."""
+    survey = survey.assign(
+        poverty_line_rp=survey["kota_code"].map(own["poverty_line_rp"]),
+        line_basis=survey["kota_code"].map(own["basis"]),
+    )
     survey["welfare"] = survey["expenditure_per_capita_rp"] / survey["poverty_line_rp"]
     # BPS counts as poor whose expenditure is below the line.
     survey["poor"] = survey["welfare"] < 1

@@ -3,6 +3,7 @@
 Codes and periods are text everywhere, sorted as text; only drawing needs numbers.
 """
 
+import calendar
 import re
 from collections.abc import Iterable
 
@@ -44,5 +45,5 @@ def decimal_year(period: str | Iterable[str]) -> float | pd.Series:
 
 
 def written(period: str) -> str:
-    """A period in words: ``March 2017``, ``September 2017``."""
-    return f"{'March' if period.endswith('-03') else 'September'} {period[:4]}"
+    """A period in words: ``March 2017``; a user's survey may be of any month."""
+    return f"{calendar.month_name[int(period[5:7])]} {period[:4]}"

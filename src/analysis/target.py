@@ -263,8 +263,8 @@ def released(series: pd.DataFrame, region_code: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``period, p0_pct, date_published, date_known`` (bool), one row per published figure, by
-        date; of the same area only (`poverty.same_area`).
+        ``period, p0_pct, date_published``, one row per published figure, by date; of the same area
+        only (`poverty.same_area`).
     """
     own = series[(series["region_code"] == region_code) & series["p0_pct"].notna()]
     own = poverty.same_area(own)
@@ -278,7 +278,6 @@ def released(series: pd.DataFrame, region_code: str) -> pd.DataFrame:
             "period": own["period"],
             "p0_pct": own["p0_pct"],
             "date_published": dates.where(dates.notna(), usual),
-            "date_known": dates.notna(),
         }
     ).sort_values(["date_published", "period"], ignore_index=True)
 

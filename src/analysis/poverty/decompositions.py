@@ -9,6 +9,7 @@ out that the line measures.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,6 @@ from analysis.poverty.design import (
     column,
     estimate,
     labels,
-    linearised_variance,
     read_values,
     replicate_factors,
 )
@@ -34,6 +34,7 @@ from analysis.poverty.measures import (
     compute,
     measure,
     quantile_of,
+    ratio_statistic,
 )
 
 SHAPLEY, DATT_RAVALLION = "shapley", "datt-ravallion"
@@ -316,32 +317,32 @@ def profile(
     -------
     pandas.DataFrame
         The columns of `design.estimate`, one row per group, and ``population_share``,
-        ``contribution`` (s_g P_g / P, adding up to 1), ``contribution_se`` (linearised) and
-        ``risk`` (P_g / P). Missing where nobody is poor.
+        ``contribution`` (s_g P_g / P, adding up to 1) with ``contribution_se,
+        contribution_lower, contribution_upper`` (a ratio of totals; logit interval) and ``risk``
+        (P_g / P). Missing where nobody is poor.
     """
     chosen = _additive(chosen)
     table = estimate(survey, chosen, welfare=welfare, line=line, by=by, **design)
-    drawn = Design.of(survey, **{k: v for k, v in design.items() if k in _DESIGN})
     codes, groups = labels(survey, by)
     values = read_values(survey, chosen, welfare, line)[:, 0]
+    drawn = Design.of(survey, **{k: v for k, v in design.items() if k in _DESIGN})
     weights = drawn.person_weights
-    shares = np.bincount(codes, weights) / weights.sum()
-    total = weights @ values
-    overall = total / weights.sum()
-    table["population_share"] = shares
-    if total == 0:
-        return table.assign(contribution=np.nan, contribution_se=np.nan, risk=np.nan)
-    table["contribution"] = shares * table["estimate"] / overall
-    together = np.zeros(len(codes), dtype="int64")
-    table["contribution_se"] = [
-        np.sqrt(
-            linearised_variance(
-                drawn, weights * values * ((codes == g) - part) / total, together, 1
-            )[0]
+    table["population_share"] = np.bincount(codes, weights) / weights.sum()
+    if not weights @ values:
+        return table.assign(**dict.fromkeys([*_CONTRIBUTION, "risk"], np.nan))
+    parts = [
+        Measure(
+            str(group),
+            partial(np.stack, [values * (codes == g), values], axis=1),
+            ratio_statistic,
+            columns=(),
+            sorts=False,
         )
-        for g, part in zip(range(len(groups)), table["contribution"], strict=True)
+        for g, group in enumerate(groups)
     ]
-    table["risk"] = table["estimate"] / overall
+    shares = estimate(survey, parts, **design)
+    table[_CONTRIBUTION] = shares[["estimate", "se", "lower", "upper"]]
+    table["risk"] = table["estimate"] / ((weights @ values) / weights.sum())
     return table
 
 
@@ -381,6 +382,7 @@ def vulnerability(
     welfare: str = "expenditure_per_capita_rp",
     variance: str = LOG,
     threshold: float = 0.5,
+    weights: str | None = None,
 ) -> Vulnerability:
     """Vulnerability as expected poverty, from one cross-section.
 
@@ -406,12 +408,14 @@ def vulnerability(
         squared residuals with a log link, which cannot.
     threshold
         Who is more likely to be poor than this is called vulnerable.
+    weights
+        Column of household weights: the model is then that of the population, not of the sample
+        (pseudo likelihood). The paper has none.
 
     Returns
     -------
     Vulnerability
-        Means of its columns by area: join them to the survey and use `design.estimate` with
-        `measures.ratio_of`. Those standard errors take the fitted model as given.
+        Its means by area with their errors: `expected_poverty`.
 
     Raises
     ------
@@ -427,25 +431,11 @@ def vulnerability(
     """
     if variance not in VARIANCES:
         raise MeasureError(f"variance {variance!r} is unknown: there are {', '.join(VARIANCES)}")
-    y = column(survey, welfare)
-    check_rows(y > 0, f"column {welfare}", "not above zero")
-    z = column(survey, line) if isinstance(line, str) else np.full(len(y), float(line))
-    check_rows(z > 0, f"the line {line}", "not above zero")
-    x = _covariates(survey, covariates)
-    log_y = np.log(y)
-    squares = sm.OLS(log_y, x).fit().resid ** 2
-    floored = 0
-    if variance == LOG:
-        model = sm.GLM(squares, x, family=sm.families.Gamma(sm.families.links.Log())).fit()
-        fitted = np.asarray(model.fittedvalues)
-    else:
-        first, _ = _floored(np.asarray(sm.OLS(squares, x).fit().fittedvalues))
-        # Residuals of e^2 spread with the variance itself: weights are its inverse squared.
-        model = sm.WLS(squares, x, weights=first**-2).fit()
-        fitted, floored = _floored(np.asarray(model.fittedvalues))
-    mean_model = sm.WLS(log_y, x, weights=1 / fitted).fit()
+    log_y, log_z, x = _log_model(survey, covariates, line, welfare)
+    own = np.ones(len(log_y)) if weights is None else column(survey, weights)
+    mean_model, model, fitted, floored = _fitted(log_y, x, own, variance)
     expected, sd = np.asarray(mean_model.fittedvalues), np.sqrt(fitted)
-    probability = stats.norm.cdf((np.log(z) - expected) / sd)
+    probability = stats.norm.cdf((log_z - expected) / sd)
     households = pd.DataFrame(
         {
             "expected_log": expected,
@@ -458,6 +448,133 @@ def vulnerability(
     return Vulnerability(households, mean_model, model, floored)
 
 
+OBSERVED, EXPECTED = "observed", "expected"
+ABOVE_RATE, ABOVE_THRESHOLD = "above the rate", "above the threshold"
+NOT_POOR = "not poor, above the rate"
+
+
+def expected_poverty(
+    survey: pd.DataFrame,
+    covariates: Sequence[str],
+    *,
+    line: str | float,
+    welfare: str = "expenditure_per_capita_rp",
+    variance: str = LOG,
+    threshold: float = 0.5,
+    by: str | None = None,
+    replicates: int = 100,
+    seed: int = 0,
+    level: float = 0.95,
+    **design: str | None,
+) -> pd.DataFrame:
+    """Vulnerability of the people of areas, with the error of sample and model together.
+
+    The model of `vulnerability`, weighted, is fitted anew to every replicate of the bootstrap.
+
+    Parameters
+    ----------
+    survey, covariates, line, welfare, variance, threshold
+        As in `vulnerability`.
+    by
+        Column of areas; without, one area "all". The model is one for all.
+    replicates, seed, level, **design
+        As in `growth_redistribution`; 0 replicates leave out standard errors.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``area, measure, estimate, se, lower, upper`` (fractions of people; estimate +- normal
+        quantile times se, within 0 to 1). Measures: ``observed`` (P0), ``expected`` (mean
+        vulnerability), ``above the rate`` (more likely to be poor than P0 of all),
+        ``above the threshold``, and ``not poor, above the rate`` (a share of all people).
+
+    Raises
+    ------
+    MeasureError
+        As `vulnerability` and `design.estimate`.
+    """
+    if variance not in VARIANCES:
+        raise MeasureError(f"variance {variance!r} is unknown: there are {', '.join(VARIANCES)}")
+    log_y, log_z, x = _log_model(survey, covariates, line, welfare)
+    drawn = Design.of(survey, **{"single": COLLAPSED, **design})
+    if by is None:
+        codes, areas = np.zeros(len(survey), dtype="int64"), pd.Index([ALL])
+    else:
+        codes, areas = labels(survey, by)
+    poor = log_y < log_z
+    start: list[np.ndarray] = []
+
+    def shares(factors: np.ndarray) -> np.ndarray:
+        used = factors > 0
+        mean_model, model, fitted, _ = _fitted(
+            log_y[used], x[used], (drawn.weights * factors)[used], variance, *start
+        )
+        start[:] = [np.asarray(model.params)]
+        probability = stats.norm.cdf(
+            (log_z[used] - np.asarray(mean_model.fittedvalues)) / np.sqrt(fitted)
+        )
+        people = (drawn.person_weights * factors)[used]
+        rate = (people @ poor[used]) / people.sum()
+        high = probability > rate
+        each = [poor[used], probability, high, probability > threshold, high & ~poor[used]]
+        own, count = codes[used], len(areas)
+        totals = [np.bincount(own, people * value, minlength=count) for value in each]
+        weight = np.bincount(own, people, minlength=count)
+        return (np.divide(totals, weight, out=np.full((5, count), np.nan), where=weight > 0)).T
+
+    found = shares(np.ones(len(survey))).ravel()
+    replicated = np.empty((replicates, len(found)))
+    if replicates:
+        factors = replicate_factors(drawn, replicates, seed)
+        for b in range(replicates):
+            replicated[b] = shares(factors[drawn.clusters, b]).ravel()
+    names = [OBSERVED, EXPECTED, ABOVE_RATE, ABOVE_THRESHOLD, NOT_POOR]
+    table = pd.DataFrame(
+        {"area": areas.repeat(len(names)), "measure": names * len(areas), "estimate": found}
+    )
+    _with_errors(table, found, replicated, level)
+    table[["lower", "upper"]] = table[["lower", "upper"]].clip(0, 1)
+    return table
+
+
+def _log_model(
+    survey: pd.DataFrame, covariates: Sequence[str], line: str | float, welfare: str
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Log welfare (n,), the log of the line (n,), and the covariates."""
+    y = column(survey, welfare)
+    check_rows(y > 0, f"column {welfare}", "not above zero")
+    z = column(survey, line) if isinstance(line, str) else np.full(len(y), float(line))
+    check_rows(z > 0, f"the line {line}", "not above zero")
+    return np.log(y), np.log(z), _covariates(survey, covariates)
+
+
+def _fitted(
+    log_y: np.ndarray,
+    x: pd.DataFrame,
+    weights: np.ndarray,
+    variance: str,
+    start: np.ndarray | None = None,
+) -> tuple[object, object, np.ndarray, int]:
+    """The model of the mean, that of the variance, the fitted variance (n,), and how many of it
+    were floored."""
+    squares = np.asarray(sm.WLS(log_y, x, weights=weights).fit().resid) ** 2
+    floored = 0
+    if variance == LOG:
+        family = sm.families.Gamma(sm.families.links.Log())
+        model = sm.GLM(squares, x, family=family, var_weights=weights)
+        # From a start near by (of a replicate), a relative change of 1e-7 is near enough.
+        model = model.fit(start_params=start, rtol=0 if start is None else 1e-7)
+        fitted = np.asarray(model.fittedvalues)
+    else:
+        first = np.asarray(sm.WLS(squares, x, weights=weights).fit().fittedvalues)
+        first, _ = _floored(first)
+        # Residuals of e^2 spread with the variance itself: weights are its inverse squared.
+        model = sm.WLS(squares, x, weights=weights * first**-2).fit()
+        fitted, floored = _floored(np.asarray(model.fittedvalues))
+    return sm.WLS(log_y, x, weights=weights / fitted).fit(), model, fitted, floored
+
+
+_CONTRIBUTION = [f"contribution{end}" for end in ("", "_se", "_lower", "_upper")]
 _WELFARE = "welfare"
 _DESIGN = ("strata", "clusters", "weights", "size", "single")
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.poverty.design import Design, column, estimate, labels
+from analysis.poverty.decompositions import profile
+from analysis.poverty.design import column, estimate
 from analysis.poverty.measures import ALL, Measure, MeasureError, check_rows, ratio_of
 
 # Weights in thirds and sixths add up to k only but for rounding.
@@ -24,7 +25,6 @@ _ROUNDING = 1e-9
 H, A, M0, M1 = "H", "A", "M0", "M1"
 UNCENSORED, CENSORED = "uncensored headcount", "censored headcount"
 CONTRIBUTION = "contribution"
-_DESIGN = ("strata", "clusters", "weights", "size", "single")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Multidimensional:
     dimensions : pandas.DataFrame
         By area, with ``dimension, weight``: the contribution to M0 of its indicators.
     groups : pandas.DataFrame
-        ``area, population_share, contribution``: of each area to the M0 of all. With one area,
-        both are 1.
+        ``area, population_share, contribution``: of each area to the M0 of all, with
+        ``contribution_se, contribution_lower, contribution_upper`` and ``risk`` (M0 of the area
+        over that of all; `decompositions.profile`). With one area all shares are 1.
     households : pandas.DataFrame
         Indexed as the survey: ``score`` (the weighted share of deprivations) and ``poor``.
     weights : pandas.Series
@@ -168,11 +169,35 @@ def alkire_foster(
         measures=table[first].drop(columns=["indicator", "dimension"]).reset_index(drop=True),
         indicators=of_indicator,
         dimensions=of_dimension,
-        groups=_groups(frame, fresh.columns[total], by, design),
+        groups=_groups(frame, total, by, design),
         households=pd.DataFrame({"score": score, "poor": poor}, index=survey.index),
         weights=weights,
         k=float(k),
     )
+
+
+def over_cutoffs(
+    survey: pd.DataFrame,
+    dimensions: Mapping[str, Sequence[str]],
+    cutoffs: Sequence[float],
+    **options: object,
+) -> pd.DataFrame:
+    """The measures for each of several cutoffs: what of a result hangs on the choice of k.
+
+    Parameters
+    ----------
+    survey, dimensions, **options
+        As in `alkire_foster`.
+    cutoffs
+        The values of k.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``k`` and the columns of `Multidimensional.measures`.
+    """
+    found = [alkire_foster(survey, dimensions, k, **options).measures for k in cutoffs]
+    return pd.concat(found, keys=cutoffs, names=["k"]).reset_index("k").reset_index(drop=True)
 
 
 class _Fresh:
@@ -244,17 +269,11 @@ def _gap(survey: pd.DataFrame, name: str, gaps: Mapping[str, str]) -> np.ndarray
 
 
 def _groups(
-    frame: pd.DataFrame, censored_score: np.ndarray, by: str | None, design: Mapping[str, object]
+    frame: pd.DataFrame, total: str, by: str | None, design: Mapping[str, object]
 ) -> pd.DataFrame:
-    drawn = Design.of(frame, **{key: design[key] for key in _DESIGN if key in design})
     if by is None:
-        codes, areas = np.zeros(len(frame), dtype="int64"), pd.Index([ALL])
-    else:
-        codes, areas = labels(frame, by)
-    people = np.bincount(codes, drawn.person_weights)
-    held = np.bincount(codes, drawn.person_weights * censored_score)
-    whole = held.sum()
-    share = held / whole if whole > 0 else np.full(len(held), np.nan)
-    return pd.DataFrame(
-        {"area": areas, "population_share": people / people.sum(), "contribution": share}
-    )
+        by = f"{total}_area"
+        frame = frame.assign(**{by: ALL})
+    table = profile(frame, ratio_of(total), by=by, **design)
+    shares = [name for name in table if name.startswith("contribution")]
+    return table[["area", "population_share", *shares, "risk"]]
