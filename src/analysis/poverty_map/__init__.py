@@ -33,6 +33,7 @@ from analysis.poverty_map.estimation import (
 from analysis.poverty_map.shown import (
     DECIMALS,
     HEADERS,
+    WIDTHS,
     answer,
     appendix_table,
     area_table,
@@ -69,6 +70,7 @@ __all__ = [
     "KECAMATAN",
     "KELURAHAN",
     "LEVEL",
+    "WIDTHS",
     "PovertyMap",
     "PovertyMapError",
     "against_truth",
