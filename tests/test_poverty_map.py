@@ -247,6 +247,7 @@ def test_masked_microdata_have_no_map():
     assert poverty_map.period_before(masked, "2017-03") == ""
     assert "nothing can be estimated" in poverty_map.answer({})
     assert "There is no model" in poverty_map.model_words({})
+    assert "by kelurahan" in poverty_map.unavailable("kelurahan")
     whole = SimpleNamespace(census=pd.DataFrame(), lowest_level="kelurahan", periods=["a", "b"])
     assert poverty_map.levels(whole) == ["kecamatan", "kelurahan"]
     assert poverty_map.period_before(whole, "b") == "a"

@@ -52,6 +52,7 @@ from analysis.poverty_map.shown import (
     poorest_words,
     precision_words,
     range_words,
+    unavailable,
 )
 from analysis.poverty_map.trials import (
     against_truth,
@@ -114,4 +115,5 @@ __all__ = [
     "trial",
     "trials",
     "truth_words",
+    "unavailable",
 ]

@@ -222,6 +222,11 @@ def answer(made: Mapping[str, PovertyMap]) -> str:
     return " ".join(told)
 
 
+def unavailable(level: str) -> str:
+    """What stands in place of the figures of a level that the files do not allow."""
+    return f"No figures by {level}: what these files would need for them is in the answer above."
+
+
 def range_words(mapped: PovertyMap) -> str:
     """Lowest and highest estimate, with their intervals and no names."""
     own = mapped.areas.sort_values("p0_pct")
