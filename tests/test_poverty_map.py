@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -240,8 +241,6 @@ def test_without_official_figures_the_model_stands(inputs):
 
 
 def test_masked_microdata_have_no_map():
-    from types import SimpleNamespace
-
     masked = SimpleNamespace(census=pd.DataFrame(), lowest_level="kota", periods=["2017-03"])
     assert poverty_map.levels(masked) == []
     assert poverty_map.period_before(masked, "2017-03") == ""
@@ -394,6 +393,15 @@ def test_quantiles_of_a_normal_sample_lie_on_the_line():
 
 
 # ---- trials ----------------------------------------------------------------------------------
+
+
+def test_the_truth_is_that_of_its_own_line_and_period(city):
+    data = SimpleNamespace(truth=city.truth)
+    assert len(poverty_map.truth(data, PERIOD, "national")) == 267
+    assert poverty_map.truth(data, PERIOD, "extreme") is None
+    assert poverty_map.truth(data, PERIOD, "600000") is None
+    assert poverty_map.truth(data, "2019-03", "national") is None
+    assert poverty_map.truth(SimpleNamespace(truth=None), PERIOD, "national") is None
 
 
 def test_coverage_by_hand():

@@ -62,6 +62,7 @@ from analysis.poverty_map.trials import (
     draw_truth,
     trial,
     trials,
+    truth,
     truth_words,
 )
 
@@ -114,6 +115,7 @@ __all__ = [
     "transformations",
     "trial",
     "trials",
+    "truth",
     "truth_words",
     "unavailable",
 ]
