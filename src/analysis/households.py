@@ -550,7 +550,7 @@ def covariate_gaps(survey: pd.DataFrame) -> pd.DataFrame:
     Returns ``covariate, missing_pct``, by column; a column that is missing for all was not in
     the mapping, and is left out.
     """
-    names = [c for c in synthetic.COVARIATES if c in survey and survey[c].notna().any()]
+    names = [c for c in microdata.COVARIATES if c in survey and survey[c].notna().any()]
     missing = [survey[name].isna().mean() * 100 for name in names]
     return pd.DataFrame({"covariate": names, "missing_pct": missing}).astype({"missing_pct": float})
 
@@ -662,6 +662,8 @@ def contents_words(data: microdata.Microdata) -> str:
     told = []
     if data.synthetic:
         told.append("These data are synthetic, and everything made from them says so.")
+    if data.truth is not None:
+        told.append(synthetic.population_words(data.periods[-1]))
     for period, own in data.survey.groupby("period"):
         drawn = own["cluster"].nunique()
         told.append(

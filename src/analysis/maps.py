@@ -47,6 +47,8 @@ def choropleth(
 ) -> Figure:
     """A choropleth of the mainland with Kepulauan Seribu as an inset at its own scale.
 
+    Of one kota alone, a map of that kota.
+
     Parameters
     ----------
     areas
@@ -167,10 +169,12 @@ def _map(
     islands = areas["kota_code"] == KEPULAUAN_SERIBU
     figure = plt.figure(figsize=(6.3, 3.6), layout="none")
     main = figure.add_axes((0.27, 0.0, 0.73, 0.95))
-    for axes, part, scale_km in (
-        (main, areas[~islands], 5),
-        (figure.add_axes((0.0, 0.45, 0.24, 0.43)), areas[islands], 10),
-    ):
+    parts = [(main, areas[~islands], 5)]
+    if islands.all():
+        parts = [(main, areas, 10)]
+    elif islands.any():
+        parts += [(figure.add_axes((0.0, 0.45, 0.24, 0.43)), areas[islands], 10)]
+    for axes, part, scale_km in parts:
         fill(axes, part)
         if axes is main:
             _kota_borders(part).plot(ax=axes, **_KOTA_BORDER)
@@ -184,9 +188,9 @@ def _map(
             spine.set_visible(axes is not main)
             spine.set(color="0.6", linewidth=0.6)
     _name_kota(main, areas[~islands], labels)
-    inset = figure.axes[1]
-    name = " ".join(["Kepulauan Seribu", *filter(None, [labels.get(KEPULAUAN_SERIBU)])])
-    inset.set_title(f"{name} (own scale)", fontsize=7.5, fontweight="normal", pad=3)
+    if len(parts) > 1:
+        name = " ".join(["Kepulauan Seribu", *filter(None, [labels.get(KEPULAUAN_SERIBU)])])
+        figure.axes[1].set_title(f"{name} (own scale)", fontsize=7.5, fontweight="normal", pad=3)
     figure.legend(
         handles=handles,
         title=legend,
