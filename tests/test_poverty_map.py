@@ -8,7 +8,17 @@ import statsmodels.formula.api as smf
 from matplotlib import pyplot as plt
 from scipy import stats
 
-from analysis import households, microdata, paths, poverty_map, provenance, regions, sae, synthetic
+from analysis import (
+    households,
+    maps,
+    microdata,
+    paths,
+    poverty_map,
+    provenance,
+    regions,
+    sae,
+    synthetic,
+)
 from analysis.poverty_map import choice, estimation
 
 PERIOD = "2021-03"
@@ -270,6 +280,23 @@ def test_a_kota_alone_keeps_the_estimates_of_all_data(kelurahan, kecamatan):
     assert len(drawn) == 44 and drawn["p0_pct"].notna().all()
     with pytest.raises(poverty_map.PovertyMapError, match="'3179' is unknown: there are 3101 Kep"):
         poverty_map.of_kota(whole, "3179")
+
+
+@pytest.mark.parametrize("code", ["3101", "3173"])
+def test_a_kota_alone_has_a_map(kelurahan, code):
+    own = poverty_map.of_kota({"kelurahan": kelurahan}, code)["kelurahan"].areas
+    areas = poverty_map.drawn(regions.kelurahan(), own, "kelurahan")
+    figure = maps.choropleth(
+        areas,
+        "p0_pct",
+        title="P0",
+        breaks=maps.round_breaks(areas["p0_pct"]),
+        legend="P0 (%)",
+        hatched=("synthetic", "not asked"),
+    )
+    figure.draw_without_rendering()
+    assert all(axes.collections or axes.patches for axes in figure.axes)  # no empty panel
+    plt.close(figure)
 
 
 def test_the_factors_are_shown_with_what_they_were_applied_to(kelurahan, kecamatan):
