@@ -21,6 +21,8 @@ export BOUNDARIES
 export MICRODATA
 export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
 export JUPYTER_PREFER_ENV_PATH := 1
+# One thread per process, as the runner has it: the same digits on every machine.
+export OMP_NUM_THREADS ?= 1
 export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 

@@ -265,7 +265,8 @@ def _warn_of_stderr(notebook: nbformat.NotebookNode, path: Path) -> None:
 def _library_checksum() -> str:
     """One checksum over what the Makefile counts as the library: all but the report's files."""
     folder = paths.ROOT / "src" / "analysis"
-    files = [f for kind in ("*.py", "*.mplstyle", "bps/*.py") for f in folder.glob(kind)]
+    kinds = ("*.py", "*.mplstyle", "*/*.py")
+    files = [f for kind in kinds for f in folder.glob(kind) if f.parent.name != "report"]
     return provenance.checksum_of(files, folder)
 
 
@@ -274,6 +275,9 @@ def _one_line(error: object) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    # The sums of several threads differ in their last digits from machine to machine, and on a
+    # busy machine the threads of small matrices mostly wait for one another.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     parser = argparse.ArgumentParser(
         prog="python -m analysis.runner", description="Run a notebook with parameters."
     )
