@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -27,6 +28,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout: cross-checks against it are left out")
     return SHARED
+
+
+def listen_to_interrupts() -> None:
+    """For a child process: a shell starts what runs in its background deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def copy_project(folder: Path) -> Path:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import listen_to_interrupts
 
 # Notes what it was called for and leaves the files that the real one would leave.
 STAND_IN = """
@@ -264,6 +265,7 @@ def test_a_killed_make_leaves_nothing_that_counts_as_done(sandbox, kind):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=listen_to_interrupts,
     )
     log = sandbox.folder / "calls"
     deadline = time.monotonic() + 30

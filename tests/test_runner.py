@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import listen_to_interrupts
 
 from analysis import paths, provenance, runner
 
@@ -182,6 +183,7 @@ def test_a_killed_run_leaves_nothing_that_counts_as_done(notebook, tmp_path, kin
         [sys.executable, "-m", "analysis.runner", path, "--output", output],
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=listen_to_interrupts,
     )
     deadline = time.monotonic() + 60
     while not started.exists():
