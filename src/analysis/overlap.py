@@ -1,0 +1,325 @@
+"""Where slums and poverty overlap, and how sure that is.
+
+Poverty of small areas is an estimate. All figures here are computed on many draws of the rates of
+all areas, each from a beta distribution with the estimate as mean and its MSE as variance. The
+draws are as scattered as the truth may be, where the estimates themselves are shrunk towards the
+model, so that their dissimilarity would be too small.
+
+What areas show is not what households show: an area may have slums and poor people who do not live
+in them. `analysis.overlap.direct_rows` asks the households themselves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis import households
+from analysis.poverty import design
+
+LEVEL = 0.95
+_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+WEIGHTS = (0.25, 0.5, 0.75)  # of poverty in the criterion
+
+
+class OverlapError(ValueError):
+    """Poverty and slums of areas do not fit together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Overlap:
+    """Areas with slums and draws of their poverty.
+
+    Attributes
+    ----------
+    areas
+        ``area_code, kota_code, population_count, p0_pct, rmse_points, slum_pct``: percent of
+        residents who are poor, and who live in a slum RW; sorted by code.
+    rates
+        (draws, areas) poverty as fractions.
+    """
+
+    areas: pd.DataFrame
+    rates: np.ndarray
+
+    @property
+    def poor(self) -> np.ndarray:
+        """(draws, areas) persons."""
+        return self.rates * self.areas["population_count"].to_numpy(dtype="float64")
+
+
+def slum_residents(census: pd.DataFrame) -> pd.Series:
+    """Percent of the residents of each kelurahan who live in a slum RW, by code.
+
+    ``census`` has ``kelurahan_code, household_size, slum_rw`` and the ``count`` of households of
+    each row (`analysis.microdata`).
+    """
+    if "slum_rw" not in census:
+        raise OverlapError(
+            "the census does not say whether a household lives in a slum RW: map slum_rw, or join "
+            "it by RW before"
+        )
+    persons = (census["count"] * census["household_size"]).astype("float64")
+    key = census["kelurahan_code"]
+    within = persons.where(census["slum_rw"].astype(bool), 0.0).groupby(key).sum()
+    return (100 * within / persons.groupby(key).sum()).rename("slum_pct")
+
+
+def joined(
+    poverty: pd.DataFrame, slum_pct: pd.Series, *, draws: int = 4000, seed: int = 0
+) -> Overlap:
+    """Put estimates of poverty and shares of slum residents together.
+
+    Parameters
+    ----------
+    poverty
+        ``area_code, kota_code, population_count, p0_pct, rmse_points``
+        (`analysis.poverty_map.PovertyMap.areas`).
+    slum_pct
+        Percent of residents in slum RW, by area code; every area needs one.
+    draws, seed
+        Of the rates.
+
+    Raises
+    ------
+    OverlapError
+        Areas without a share: that nothing is known of them is not that they have no slum.
+    """
+    columns = ["area_code", "kota_code", "population_count", "p0_pct", "rmse_points"]
+    areas = poverty[columns].sort_values("area_code", ignore_index=True)
+    areas["slum_pct"] = areas["area_code"].map(slum_pct)
+    lost = areas.loc[areas["slum_pct"].isna(), "area_code"]
+    if len(lost):
+        raise OverlapError(
+            f"{len(lost)} areas have no share of slum residents ({', '.join(lost[:3])}"
+            f"{' …' if len(lost) > 3 else ''}): leave them out, or give the share"
+        )
+    mean = np.clip(areas["p0_pct"].to_numpy() / 100, 1e-6, 1 - 1e-6)
+    variance = (areas["rmse_points"].to_numpy() / 100) ** 2
+    size = mean * (1 - mean) / np.clip(variance, 1e-12, 0.98 * mean * (1 - mean)) - 1
+    rates = np.random.default_rng(seed).beta(mean * size, (1 - mean) * size, (draws, len(mean)))
+    return Overlap(areas, rates)
+
+
+def concentration_curve(overlap: Overlap) -> pd.DataFrame:
+    """How the poor are spread over the residents, from the area with most slum to that with least.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``population_share, poor_share, lower, upper`` (fractions, 0 and 1 included): above the
+        diagonal, the poor live where the slums are. The median and interval of the draws.
+    """
+    order = _by_slum(overlap.areas)
+    people = overlap.areas["population_count"].to_numpy(dtype="float64")[order]
+    poor = overlap.poor[:, order].cumsum(axis=1)
+    poor /= poor[:, -1:]
+    lower, median, upper = np.quantile(poor, [_TAILS[0], 0.5, _TAILS[1]], axis=0)
+    table = pd.DataFrame(
+        {
+            "population_share": people.cumsum() / people.sum(),
+            "poor_share": median,
+            "lower": lower,
+            "upper": upper,
+        }
+    )
+    return pd.concat([pd.DataFrame([dict.fromkeys(table, 0.0)]), table], ignore_index=True)
+
+
+def concentration_index(overlap: Overlap) -> np.ndarray:
+    """(draws,) twice the area between the concentration curve and the diagonal.
+
+    Positive if the poor live where the slums are; by Kakwani, Wagstaff and van Doorslaer (1997)
+    for grouped data: 2 cov(rate, rank) / mean rate, rank 1 being the area with most slum.
+    Areas with the same share of slum have the same rank.
+    """
+    people = overlap.areas["population_count"].to_numpy(dtype="float64")
+    share = people / people.sum()
+    # Fractional rank from least slum up, the middle of each group of equal shares.
+    groups = pd.Series(share).groupby(overlap.areas["slum_pct"].round(9).to_numpy())
+    size = groups.sum()
+    middle = size.cumsum() - size / 2
+    rank = overlap.areas["slum_pct"].round(9).map(middle).to_numpy()
+    mean = overlap.rates @ share
+    return 2 * ((overlap.rates * rank) @ share / mean - rank @ share)
+
+
+def indices(overlap: Overlap, threshold_pct: float = 20) -> pd.DataFrame:
+    """The overlap in numbers: ``measure, estimate, lower, upper`` (medians and intervals).
+
+    Parameters
+    ----------
+    threshold_pct
+        From which share of residents in slum RW a kelurahan counts as one with slums.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Percent, but for the indices:
+
+        - share of the poor, and of all residents, in kelurahan with slums;
+        - mean share of slum residents around a poor person and around another one (exposure);
+        - concentration index of the poor by slums;
+        - dissimilarity of poor and others between kelurahan (Duncan and Duncan 1955): the share
+          of either that would have to move;
+        - isolation and interaction of the poor (Massey and Denton 1988): the share of poor, and of
+          others, among the residents around a poor person.
+    """
+    people = overlap.areas["population_count"].to_numpy(dtype="float64")
+    slum = overlap.areas["slum_pct"].to_numpy()
+    poor = overlap.poor
+    others = people - poor
+    of_poor = poor / poor.sum(axis=1, keepdims=True)
+    of_others = others / others.sum(axis=1, keepdims=True)
+    with_slums = slum >= threshold_pct
+    isolation = (of_poor * overlap.rates).sum(axis=1)
+    all_there = 100 * people[with_slums].sum() / people.sum()
+    rows = {
+        f"poor in kelurahan with at least {threshold_pct:g} % slum residents (%)": 100
+        * of_poor[:, with_slums].sum(axis=1),
+        "all residents in these kelurahan (%)": np.full(len(poor), all_there),
+        "slum residents around a poor person (%)": of_poor @ slum,
+        "slum residents around another person (%)": of_others @ slum,
+        "concentration index of the poor by slums": concentration_index(overlap),
+        "dissimilarity of poor and others": np.abs(of_poor - of_others).sum(axis=1) / 2,
+        "isolation of the poor": isolation,
+        "interaction of the poor with others": 1 - isolation,
+    }
+    return pd.DataFrame([(name, *_summary(drawn)) for name, drawn in rows.items()]).set_axis(
+        ["measure", "estimate", "lower", "upper"], axis=1
+    )
+
+
+def priority(
+    overlap: Overlap, *, top: int = 10, weights: Sequence[float] = WEIGHTS
+) -> pd.DataFrame:
+    """Areas by a criterion of poverty and slums, with the probability of being among the first.
+
+    The criterion is ``w`` times the rank of the poverty rate plus ``1 - w`` times the rank of the
+    share of slum residents (ranks as shares, 1 is the worst). Ranks of poverty are those of each
+    draw.
+
+    Parameters
+    ----------
+    top
+        How many areas are first.
+    weights
+        Of poverty; the second output column set is for each of them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The areas with ``probability_<w>`` (percent, of being among the first under weight w),
+        ``probability_pct`` (its mean over the weights) and ``poor_in_slum_count`` (poor persons in
+        slum RW if the rate were the same all over the area); highest probability first.
+
+    Raises
+    ------
+    OverlapError
+        ``top`` is not between 1 and the number of areas, or a weight not between 0 and 1.
+    """
+    count = len(overlap.areas)
+    if not 1 <= top <= count:
+        raise OverlapError(f"the first {top} of {count} areas: give 1 to {count}")
+    if not weights or not all(0 <= weight <= 1 for weight in weights):
+        raise OverlapError(f"weights of poverty are between 0 and 1, not {list(weights)}")
+    poverty = (overlap.rates.argsort(axis=1).argsort(axis=1) + 0.5) / count
+    slum = ((overlap.areas["slum_pct"].rank(method="average") - 0.5) / count).to_numpy()
+    table = overlap.areas.copy()
+    names = []
+    for weight in weights:
+        criterion = weight * poverty + (1 - weight) * slum
+        limit = np.partition(criterion, -top, axis=1)[:, [-top]]
+        names.append(f"probability_{weight:g}")
+        table[names[-1]] = 100 * (criterion >= limit).mean(axis=0)
+    table["probability_pct"] = table[names].mean(axis=1)
+    table["poor_in_slum_count"] = (
+        table["population_count"] * table["p0_pct"] / 100 * table["slum_pct"] / 100
+    )
+    return table.sort_values(["probability_pct", "area_code"], ascending=[False, True])
+
+
+def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
+    """Of the households themselves: who lives in slum RW, and who is poor there.
+
+    Parameters
+    ----------
+    survey
+        Of one period, with ``welfare`` (over the line), ``poor``, ``slum_rw`` and the columns of
+        its design (`analysis.households.welfare`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``of, share, estimate_pct, lower_pct, upper_pct, n_households``: persons in slum RW among
+        the poor and the others, poor among those in slum RW and the others. Design-based.
+
+    Raises
+    ------
+    OverlapError
+        The survey does not say who lives in a slum RW.
+    """
+    if "slum_rw" not in survey or survey["slum_rw"].isna().any():
+        raise OverlapError("the survey does not say of every household whether its RW is a slum RW")
+    own = survey.assign(
+        in_slum=survey["slum_rw"].astype("float64"),
+        is_poor=survey["poor"].astype("float64"),
+        group_poor=np.where(survey["poor"], "poor", "not poor"),
+        group_slum=np.where(survey["slum_rw"], "in slum RW", "elsewhere"),
+    )
+    columns = households.design_columns(survey)
+    parts = []
+    for share, value, group in (
+        ("living in slum RW", "in_slum", "group_poor"),
+        ("poor", "is_poor", "group_slum"),
+    ):
+        # The mean of a share, as P0 with a line: an indicator below a half is "poor" (not in it).
+        found = design.estimate(
+            own.assign(below=1 - own[value]), "p0", welfare="below", line=0.5, by=group, **columns
+        )
+        parts.append(
+            pd.DataFrame(
+                {
+                    "of": found["area"],
+                    "share": share,
+                    "estimate_pct": 100 * found["estimate"],
+                    "lower_pct": 100 * found["lower"],
+                    "upper_pct": 100 * found["upper"],
+                    "n_households": found["n_households"],
+                }
+            ).iloc[::-1]
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _by_slum(areas: pd.DataFrame) -> np.ndarray:
+    return np.argsort(-areas["slum_pct"].to_numpy(), kind="stable")
+
+
+def _summary(drawn: np.ndarray) -> tuple[float, float, float]:
+    lower, median, upper = np.quantile(drawn, [_TAILS[0], 0.5, _TAILS[1]])
+    return float(median), float(lower), float(upper)
+
+
+# ---- words and drawing -----------------------------------------------------------------------
+
+
+def priority_words(table: pd.DataFrame, top: int) -> str:
+    """How many areas are surely, and how many possibly, among the first."""
+    chance = table["probability_pct"]
+    return (
+        f"{int((chance > 90).sum())} areas are among the first {top} with a probability above 90 %, "
+        f"{int((chance > 50).sum())} with more than 50 %; {int((chance > 5).sum())} cannot be ruled "
+        f"out at 5 %."
+    )
+
+
+def draw_curve(axes: Axes, curve: pd.DataFrame) -> None:
+    """Concentration curve with its interval, in percent, and the diagonal."""
+    x = 100 * curve["population_share"]
+    axes.fill_between(x, 100 * curve["lower"], 100 * curve["upper"], color="C0", alpha=0.25, lw=0)
+    axes.plot(x, 100 * curve["poor_share"], color="C0", label="poor")
+    axes.plot([0, 100], [0, 100], color="0.5", linewidth=0.8, label="spread evenly")
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
