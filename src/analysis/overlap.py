@@ -310,9 +310,9 @@ def priority_words(table: pd.DataFrame, top: int) -> str:
     """How many areas are surely, and how many possibly, among the first."""
     chance = table["probability_pct"]
     return (
-        f"{int((chance > 90).sum())} areas are among the first {top} with a probability above 90 %, "
-        f"{int((chance > 50).sum())} with more than 50 %; {int((chance > 5).sum())} cannot be ruled "
-        f"out at 5 %."
+        f"{int((chance > 90).sum())} areas are among the first {top} with "
+        f"a probability above 90 %, {int((chance > 50).sum())} with more than 50 %; "
+        f"{int((chance > 5).sum())} cannot be ruled out at 5 %."
     )
 
 

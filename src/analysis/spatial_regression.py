@@ -17,7 +17,7 @@ import spreg
 from scipy import stats
 
 from analysis import neighbours
-from analysis.neighbours import Neighbours, NeighbourError
+from analysis.neighbours import NeighbourError, Neighbours
 
 OLS, LAG, ERROR, DURBIN = "OLS", "lag", "error", "Durbin"
 DRAWS = 2000
