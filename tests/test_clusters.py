@@ -45,7 +45,7 @@ def test_local_moran_of_the_ten_areas_of_de_smith():
     values.index = pd.Index(graph.unique_ids)
     found = clusters.local_moran(values, near, permutations=999, rate=0.999999)
     # esda 2.9, docstring of Moran_Local: quadrants 4, 4, 4, 2, 3, 3, 1, 4, 3, 3.
-    quadrants = {1: "high-high", 2: "low-high", 3: "low-low", 4: "high-low"}
+    quadrants = {1: "High-High", 2: "Low-High", 3: "Low-Low", 4: "High-Low"}
     expected = [quadrants[q] for q in (4, 4, 4, 2, 3, 3, 1, 4, 3, 3)]
     named = found["cluster"] != clusters.NEITHER
     assert named.sum() >= 9

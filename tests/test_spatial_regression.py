@@ -112,7 +112,7 @@ def test_standard_errors_of_effects_agree_with_the_delta_method(baltimore):
             table[["PRICE"]].to_numpy(),
             table[names].to_numpy(),
             near.graph.transform("r").to_W(),
-            method="ord",
+            method="full",
         )
     b, rho = lag.betas[3, 0], lag.rho
     gradient = np.array([1 / (1 - rho), b / (1 - rho) ** 2])

@@ -20,7 +20,7 @@ from analysis.neighbours import Neighbours
 
 PERMUTATIONS = 9999
 FALSE_DISCOVERY_RATE = 0.05
-HIGH_HIGH, LOW_LOW, HIGH_LOW, LOW_HIGH = "high-high", "low-low", "high-low", "low-high"
+HIGH_HIGH, LOW_LOW, HIGH_LOW, LOW_HIGH = "High-High", "Low-Low", "High-Low", "Low-High"
 HOT, COLD = "hot spot", "cold spot"
 NEITHER = "not significant"
 _QUADRANTS = {1: HIGH_HIGH, 2: LOW_HIGH, 3: LOW_LOW, 4: HIGH_LOW}  # as esda numbers them
@@ -142,8 +142,8 @@ def local_moran(
     -------
     pandas.DataFrame
         By area code: ``value, neighbours_mean, statistic, p_value`` (two-sided), ``q_value`` (the
-        smallest rate at which the area would be named) and ``cluster`` (high-high, low-low,
-        high-low, low-high, not significant).
+        smallest rate at which the area would be named) and ``cluster`` (High-High, Low-Low,
+        High-Low, Low-High, not significant).
     """
     own = neighbours.aligned(values, near)
     weights = near.graph.transform("r")

@@ -106,12 +106,14 @@ def fit(
     weights = near.graph.transform("r").to_W()
     names = [*covariates]
     lagged = [name not in not_lagged for name in names]
+    # Not method "ord": spreg 1.9 then takes the symmetric similar of W for the variance, where a
+    # trace of (W A)'(W A) is not the same, and the standard error of rho is off.
     with _quiet():
         ols = spreg.OLS(y, x, weights, spat_diag=True, moran=True)
-        lag = spreg.ML_Lag(y, x, weights, method="ord", spat_impacts=None)
-        error = spreg.ML_Error(y, x, weights, method="ord")
+        lag = spreg.ML_Lag(y, x, weights, method="full", spat_impacts=None)
+        error = spreg.ML_Error(y, x, weights, method="full")
         durbin = spreg.ML_Lag(
-            y, x, weights, method="ord", slx_lags=1, slx_vars=lagged, spat_impacts=None
+            y, x, weights, method="full", slx_lags=1, slx_vars=lagged, spat_impacts=None
         )
     of_neighbours = [f"W {name}" for name, so in zip(names, lagged, strict=True) if so]
     fitted = {
