@@ -6,7 +6,7 @@ pseudo p-values, and control of false discoveries over the many local tests.
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import esda
@@ -88,6 +88,12 @@ def moran(
         permutations=permutations,
         rule=near.rule,
     )
+
+
+def moran_value(values: pd.Series, near: Neighbours) -> float:
+    """Moran's I alone, without permutations."""
+    own = neighbours.aligned(values, near)
+    return float(esda.Moran(own.to_numpy(), near.graph.transform("r"), permutations=0).I)
 
 
 def cross_moran(
@@ -233,28 +239,7 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(state)  # noqa: NPY002
 
 
-# ---- tables and words ------------------------------------------------------------------------
-
-
-def moran_table(found: Mapping[str, Moran]) -> pd.DataFrame:
-    """``variable, rule, area_count, moran, low, high, p_value``: one row each.
-
-    The keys are the words for the variable; a key may carry a rule after a ``|`` that is dropped.
-    """
-    return pd.DataFrame(
-        [
-            {
-                "variable": name.split("|")[0],
-                "rule": own.rule,
-                "area_count": own.area_count,
-                "moran": own.value,
-                "low": own.low,
-                "high": own.high,
-                "p_value": own.p_value,
-            }
-            for name, own in found.items()
-        ]
-    )
+# ---- words ------------------------------------------------------------------------
 
 
 def counts_words(local: pd.DataFrame) -> str:

@@ -143,8 +143,8 @@ def aligned(values: pd.Series, neighbours: Neighbours) -> pd.Series:
     if len(lost):
         raise NeighbourError(
             f"{len(lost)} of {len(found)} areas have no value of {values.name or 'the variable'} "
-            f"({', '.join(map(str, lost[:3]))}{' …' if len(lost) > 3 else ''}): a missing value is not "
-            "zero; leave them out with neighbours.within(values.dropna().index)"
+            f"({', '.join(map(str, lost[:3]))}{' …' * (len(lost) > 3)}): missing is not zero; "
+            "leave them out with neighbours.within(values.dropna().index)"
         )
     if np.ptp(found.to_numpy()) == 0:
         raise NeighbourError(f"all values of {values.name or 'the variable'} are the same")
