@@ -4,6 +4,7 @@ What is published by RW covers three kota and is incomplete there (`published`).
 the user's table of RW variables, or the synthetic city's (`analysis.synthetic.rw_variables`).
 """
 
+from analysis.slums.prediction import PredictionCheck, predict, validate_prediction
 from analysis.slums.published import (
     ADMINISTRATIVE,
     BPS,
@@ -39,7 +40,13 @@ from analysis.slums.scores import (
     sensitivity,
     sensitivity_table,
 )
-from analysis.slums.units import RwBoundaries, read_boundaries, read_variables
+from analysis.slums.units import (
+    RwBoundaries,
+    boundaries_path,
+    read_boundaries,
+    read_variables,
+    variables_path,
+)
 
 __all__ = [
     "ADMINISTRATIVE",
@@ -55,10 +62,12 @@ __all__ = [
     "NOT_SLUM",
     "NOT_STATED",
     "PERMEN_2018",
+    "PredictionCheck",
     "Rules",
     "RwBoundaries",
     "Sensitivity",
     "SlumError",
+    "boundaries_path",
     "by_class",
     "by_kelurahan",
     "clean_list",
@@ -69,6 +78,7 @@ __all__ = [
     "frame_words",
     "listed_words",
     "parts_words",
+    "predict",
     "read_boundaries",
     "read_rules",
     "read_variables",
@@ -79,5 +89,7 @@ __all__ = [
     "sensitivity",
     "sensitivity_table",
     "shortfall_words",
+    "validate_prediction",
+    "variables_path",
     "vulnerability",
 ]

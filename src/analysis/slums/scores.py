@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.inter_rater import cohens_kappa
 
 from analysis.slums.published import SlumError
-from analysis.slums.rules import Rules
+from analysis.slums.rules import Measure, Rules
 
 NOT_SLUM = "not slum"
 WEIGHTS, THRESHOLDS, CUTOFFS = "weights", "thresholds", "cut-offs"
@@ -213,7 +211,7 @@ def sensitivity(
 
     names = class_names(rules)
     counts = np.zeros((len(base), len(names)))
-    ranks = np.empty((draws, len(base)), dtype="float32")
+    scores = np.empty((len(base), draws))
     told = []
     weights_rng, limits_rng, cutoffs_rng = (np.random.default_rng([seed, n]) for n in range(3))
     alpha = rules.weights * len(rules.criteria) * rules.weight_concentration
@@ -233,7 +231,7 @@ def sensitivity(
         drawn_score = _score(points, weights, rules)
         codes = _class_codes(drawn_score, own)
         counts[np.arange(len(base)), codes] += 1
-        ranks[draw] = stats.rankdata(-drawn_score)
+        scores[:, draw] = drawn_score
         told.append(_agreement(base, codes, len(names)))
     share = counts / draws
     rows = table.loc[complete, [c for c in _KEYS if c in table]].assign(
@@ -244,8 +242,9 @@ def sensitivity(
     )
     for position, name in enumerate(names):
         rows[f"p_{name.replace(' ', '_')}"] = share[:, position]
-    rows["rank"] = stats.rankdata(-base_score)
-    rows["rank_low"], rows["rank_high"] = np.quantile(ranks, [0.05, 0.95], axis=0)
+    ranks = pd.DataFrame(scores).rank(ascending=False).to_numpy()
+    rows["rank"] = rows["score"].rank(ascending=False)
+    rows["rank_low"], rows["rank_high"] = np.quantile(ranks, [0.05, 0.95], axis=1)
     varied = tuple(name for name in VARIED if name in vary)
     columns = ["kept_pct", "slum_rw_count", "kappa", "kappa_weighted"]
     return Sensitivity(rows, pd.DataFrame(told, columns=columns), varied, rules)
@@ -274,6 +273,8 @@ def sensitivity_table(
 def _agreement(
     base: np.ndarray, codes: np.ndarray, classes: int
 ) -> tuple[float, int, float, float]:
+    from statsmodels.stats.inter_rater import cohens_kappa  # slow to import
+
     kept = float((codes == base).mean() * 100)
     crossed = np.bincount(base * classes + codes, minlength=classes**2).reshape(classes, classes)
     if crossed.max() == len(base):  # all in one class: chance agrees always, kappa says nothing
@@ -311,7 +312,7 @@ def _points(
     return points
 
 
-def _measured(value: np.ndarray, measure, factor: float) -> np.ndarray:
+def _measured(value: np.ndarray, measure: Measure, factor: float) -> np.ndarray:
     points = np.where(np.isnan(value), np.nan, 0.0)
     for step in measure.steps:  # limits rise, and points with them
         limit = step.limit * factor

@@ -1,6 +1,7 @@
 """RW as units: the user's table of RW variables, and the user's polygons of RW."""
 
 import difflib
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,16 @@ BOUNDARIES = "RW_BOUNDARIES"
 INSIDE_SHARE = 0.5  # of its area, from which on an RW lies in its kelurahan
 DUPLICATE_SHARE = 0.5  # of the smaller polygon, from which on two overlap as one drawn twice
 APART_M = 1_000  # between parts of one RW, from which on they are doubtful
+
+
+def variables_path() -> str | None:
+    """The table of RW variables that ``RW_VARIABLES`` names, or None."""
+    return os.environ.get(VARIABLES) or None
+
+
+def boundaries_path() -> str | None:
+    """The file of RW polygons that ``RW_BOUNDARIES`` names, or None."""
+    return os.environ.get(BOUNDARIES) or None
 
 
 def read_variables(path: str | Path, rules: Rules) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import special
 
 from analysis import provenance, regions, slums, sources
+from analysis.slums.rules import Criterion
 from analysis.synthetic import names, official
 from analysis.synthetic.official import SyntheticError
 
@@ -156,7 +157,9 @@ def _conditions(
     return place < numbers[:, None]
 
 
-def _measure(table: pd.DataFrame, criterion, meets: np.ndarray, rng: np.random.Generator) -> None:
+def _measure(
+    table: pd.DataFrame, criterion: Criterion, meets: np.ndarray, rng: np.random.Generator
+) -> None:
     """Values on the right side of the limit; of two measures the second follows the first."""
     away = _DISTANCE * np.abs(rng.standard_normal(len(table))) + 0.005
     ratio = np.exp(np.where(meets, away, -1.5 * away))
