@@ -9,14 +9,17 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import esda
 import numpy as np
 import pandas as pd
-from esda.significance import calculate_significance
 from statsmodels.stats.multitest import multipletests
 
 from analysis import neighbours
 from analysis.neighbours import Neighbours
+
+with warnings.catch_warnings():  # esda asks for widgets of tqdm, for a progress bar never shown
+    warnings.filterwarnings("ignore", "IProgress not found")
+    import esda
+    from esda.significance import calculate_significance
 
 PERMUTATIONS = 9999
 FALSE_DISCOVERY_RATE = 0.05
@@ -76,7 +79,7 @@ def moran(
     """
     own = neighbours.aligned(values, near)
     with _seeded(seed):
-        found = esda.Moran(own.to_numpy(), near.graph.transform("r"), permutations=permutations)
+        found = esda.Moran(own.to_numpy(), near.weights, permutations=permutations)
     return Moran(
         value=float(found.I),
         expected=float(found.EI),
@@ -93,7 +96,7 @@ def moran(
 def moran_value(values: pd.Series, near: Neighbours) -> float:
     """Moran's I alone, without permutations."""
     own = neighbours.aligned(values, near)
-    return float(esda.Moran(own.to_numpy(), near.graph.transform("r"), permutations=0).I)
+    return float(esda.Moran(own.to_numpy(), near.weights, permutations=0).I)
 
 
 def cross_moran(
@@ -112,7 +115,7 @@ def cross_moran(
     here, there = neighbours.aligned(values, near), neighbours.aligned(of_neighbours, near)
     with _seeded(seed):
         found = esda.Moran_BV(
-            here.to_numpy(), there.to_numpy(), near.graph.transform("r"), permutations=permutations
+            here.to_numpy(), there.to_numpy(), near.means, permutations=permutations
         )
     return Moran(
         value=float(found.I),
@@ -152,7 +155,7 @@ def local_moran(
         High-Low, Low-High, not significant).
     """
     own = neighbours.aligned(values, near)
-    weights = near.graph.transform("r")
+    weights = near.means
     with _seeded(seed):
         found = esda.Moran_Local(
             own.to_numpy(), weights, permutations=permutations, seed=seed, n_jobs=1

@@ -6,11 +6,13 @@ across the sea in silence.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 from libpysal.graph import Graph
+from libpysal.weights import W
 
 from analysis import regions
 
@@ -38,6 +40,16 @@ class Neighbours:
     rule: str
     graph: Graph
     left_out: tuple[str, ...] = ()
+
+    @cached_property
+    def means(self) -> Graph:
+        """The graph with weights that make means of neighbours (row-standardised)."""
+        return self.graph.transform("r")
+
+    @cached_property
+    def weights(self) -> W:
+        """The same as weights of the older kind: spreg needs them, esda is faster with them."""
+        return self.means.to_W()
 
     @property
     def codes(self) -> pd.Index:

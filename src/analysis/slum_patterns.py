@@ -71,11 +71,11 @@ HEADERS = {
     "df": "df",
     "kelurahan": "Kelurahan",
     "kota": "Kota",
-    "group": "Vulnerability 2013",
+    "group": "Vulnerability",
     "status": "On the list",
-    LISTED_SHARE: "Listed (% of RW)",
-    "density_per_km2": "Residents per km²",
-    "flood_prone_share_pct": "Flood-prone (% of RW)",
+    LISTED_SHARE: "Listed (%)",
+    "density_per_km2": "Per km²",
+    "flood_prone_share_pct": "Flood-prone (%)",
     "listed_count": "Listed",
     "predicted_count": "Predicted",
     "interval": "Interval",
@@ -266,11 +266,6 @@ def effects_table(fitted: SpatialRegression) -> pd.DataFrame:
     return pd.DataFrame({"model": own["model"].to_numpy(), "term": terms, **shown})
 
 
-def tests_table(fitted: SpatialRegression) -> pd.DataFrame:
-    """The tests, then the log-likelihoods and AIC in words of their own."""
-    return fitted.tests
-
-
 def folds_table(folds: pd.DataFrame) -> pd.DataFrame:
     """The kota left out of the prediction one by one, with the interval as text."""
     interval = [
@@ -288,39 +283,61 @@ def _term(name: str) -> str:
 # ---- words and drawing -----------------------------------------------------------------------
 
 
-def answer(listed: Moran, within: Moran, hot: pd.DataFrame, fitted: SpatialRegression) -> str:
-    """What can be said of the list, in three sentences."""
-    kind = "resemble" if listed.p_value <= 0.05 and listed.value > 0 else "do not clearly resemble"
+def answer(
+    listed: Mapping[str, Moran],
+    within: Mapping[str, Moran],
+    hot: pd.DataFrame,
+    fitted: SpatialRegression,
+) -> str:
+    """What can be said of the list, in a few sentences; the first rule of neighbours leads."""
+    first, inside = next(iter(listed.values())), next(iter(within.values()))
+    kind = "resemble" if _alike(first) else "do not clearly resemble"
     still = (
         "also within the kota"
-        if within.p_value <= 0.05 and within.value > 0
+        if _alike(inside)
         else "but not beyond what the different lengths of the three lists make"
     )
+    held = sum(_alike(own) for own in within.values())
     named = int((hot["cluster"] == clusters.HOT).sum())
-    spots = f"{named} kelurahan are hot spots" if named else "no kelurahan is a hot spot"
+    spots = f"{named} kelurahan are hot spots" if named else "No kelurahan is a hot spot"
     return (
-        f"On the published list neighbouring kelurahan {kind} each other in the share of their RW "
-        f"that is listed (Moran's I {listed.value:.2f}, p = {listed.p_value:.3f}), {still} "
-        f"({within.value:.2f}, p = {within.p_value:.3f}). {spots.capitalize()} once false "
-        f"discoveries are controlled. {covariates_words(fitted)}"
-    ).replace("-", "−")
+        f"On the published list of three kota, neighbouring kelurahan {kind} each other in the "
+        f"share of their RW that is listed (Moran's I {_signed(first.value)}, "
+        f"p = {first.p_value:.3f}), {still} ({_signed(inside.value)}, p = {inside.p_value:.3f}); "
+        f"within the kota that holds under {held} of {len(within)} rules of neighbours. {spots} "
+        f"once false discoveries are controlled. {covariates_words(fitted)} About the other kota "
+        "the list says nothing."
+    )
+
+
+def _alike(found: Moran) -> bool:
+    return found.p_value <= 0.05 and found.value > found.expected
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def covariates_words(fitted: SpatialRegression) -> str:
-    """Which covariates go with the outcome in all four models, and which in some or none."""
+    """Which covariates go with the outcome in all models, in some, or in none (p ≤ 0.05)."""
     own = fitted.coefficients[fitted.coefficients["term"].isin(COVARIATES)]
-    significant = own[own["p_value"] <= 0.05]
-    models = significant.groupby("term")["model"].nunique()
-    told = [
-        f"{WORDS[term].split(' (')[0]} in {models.get(term, 0)} of {own['model'].nunique()} models"
-        for term in COVARIATES
+    models = own.loc[own["p_value"] <= 0.05].groupby("term")["model"].agg(list)
+    every = own["model"].nunique()
+    short = {name: WORDS[name].split(" (")[0] for name in COVARIATES}
+    surely = [short[name] for name in COVARIATES if len(models.get(name, [])) == every]
+    partly = [
+        f"{short[name]} in {' and '.join(models[name])} only"
+        for name in COVARIATES
+        if 0 < len(models.get(name, [])) < every
     ]
-    if models.empty:
-        return (
-            "Density, floods and residents per RW go with it in none of the "
-            f"{own['model'].nunique()} models (p ≤ 0.05)."
-        )
-    return f"What goes with it (p ≤ 0.05): {', '.join(told)}."
+    if surely:
+        words = f"With it {'goes' if len(surely) == 1 else 'go'} {' and '.join(surely)}"
+        words += f" in all {every} models"
+    else:
+        listed = f"{', '.join(list(short.values())[:-1])} and {list(short.values())[-1]}"
+        words = f"Of {listed}, none goes with it in all {every} models"
+    some = f" ({', '.join(partly)})" if partly else ""
+    return f"{words}{some}."
 
 
 def models_words(fitted: SpatialRegression) -> str:
@@ -345,7 +362,9 @@ def models_words(fitted: SpatialRegression) -> str:
     return (
         f"{words} The Lagrange multiplier tests give p = {tests['LM lag']:.3f} for a lag and "
         f"{tests['LM error']:.3f} for correlated errors, the robust ones "
-        f"{tests['robust LM lag']:.3f} and {tests['robust LM error']:.3f}.{heavy}"
+        f"{tests['robust LM lag']:.3f} and {tests['robust LM error']:.3f}; likelihood ratios of "
+        f"Durbin against lag {tests['LR Durbin against lag']:.3f}, against error "
+        f"{tests['LR Durbin against error (common factor)']:.3f}.{heavy}"
     )
 
 
@@ -354,15 +373,15 @@ def weights_words(found: Mapping[str, Moran]) -> str:
     values = [own.value for own in found.values()]
     small = sum(own.p_value <= 0.05 for own in found.values())
     return (
-        f"Between the rules Moran's I runs from {min(values):.2f} to {max(values):.2f}; p is at "
-        f"most 0.05 under {small} of {len(found)}."
-    ).replace("-", "−")
+        f"Between the rules Moran's I runs from {_signed(min(values))} to "
+        f"{_signed(max(values))}; p is at most 0.05 under {small} of {len(found)}."
+    )
 
 
 def vulnerability_words(tests: pd.DataFrame) -> str:
     """The outside check in a sentence per variable."""
     told = [
-        f"{row.variable}: one of the most vulnerable has more than one of the least in "
+        f"{row.variable}, one of the most vulnerable has more than one of the least in "
         f"{row.higher_pct:.0f} % of pairs (p = {row.p_value:.3f}; {row.highest_count} and "
         f"{row.lowest_count} kelurahan)"
         for row in tests.itertuples()
@@ -374,8 +393,7 @@ def vulnerability_words(tests: pd.DataFrame) -> str:
 def shortfall_words(missing: pd.DataFrame) -> str:
     """How many RW the largest published totals have beyond the list, by kota."""
     told = [
-        f"{row.unlisted_count} in {row.kota} (largest total {row.published_count}, {row.year}, "
-        f"counted by {row.counted_by})"
+        f"{row.unlisted_count} in {row.kota} (largest total {row.published_count}, of {row.year})"
         for row in missing.itertuples()
     ]
     return f"Beyond the list the largest published totals have {', '.join(told)}."
@@ -391,9 +409,10 @@ def both_words(known: pd.DataFrame, first: str, second: str) -> str:
     sure = "apart from zero" if low * high > 0 else "not apart from zero"
     return (
         f"In {len(own)} kelurahan both are known: {WORDS[first]} and {WORDS[second]} have "
-        f"a rank correlation of {rank:.2f} (95 % interval {low:.2f} to {high:.2f}): {sure}. "
+        f"a rank correlation of {_signed(rank)} (95 % interval {_signed(low)} to {_signed(high)}): "
+        f"{sure}. "
         "Neighbours are not independent, so that the interval is rather too short."
-    ).replace("-", "−")
+    )
 
 
 def named_words(local: pd.DataFrame, clusters_named: list[str]) -> str:
@@ -407,23 +426,6 @@ def named_words(local: pd.DataFrame, clusters_named: list[str]) -> str:
             parts = [f"{kota}: {', '.join(sorted(own))}" for kota, own in by_kota]
             told.append(f"**{cluster}** ({len(codes)}) {'; '.join(parts)}.")
     return " ".join(told)
-
-
-def draw_moran(axes: Axes, local: pd.DataFrame, unit: str) -> None:
-    """Moran scatter plot: the value of an area against the mean of its neighbours."""
-    significant = local["cluster"] != clusters.NEITHER
-    for part, color, size, words in (
-        (local[~significant], "0.6", 3, "not significant"),
-        (local[significant], "#8c0d25", 4.5, "significant"),
-    ):
-        if len(part):
-            axes.plot(
-                part["value"], part["neighbours_mean"], "o", markersize=size, color=color,
-                markeredgewidth=0, label=f"{words} ({len(part)})",
-            )  # fmt: skip
-    axes.axvline(local["value"].mean(), color="0.5", linewidth=0.7)
-    axes.axhline(local["value"].mean(), color="0.5", linewidth=0.7)
-    axes.set(xlabel=f"Kelurahan ({unit})", ylabel=f"Mean of its neighbours ({unit})")
 
 
 def draw_bounds(axes: Axes, bounds: pd.DataFrame, high: float) -> None:

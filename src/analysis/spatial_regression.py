@@ -103,7 +103,7 @@ def fit(
     x = np.column_stack(columns[1:])
     if np.linalg.matrix_rank(np.column_stack([np.ones(len(y)), x])) <= x.shape[1]:
         raise NeighbourError(f"covariates {', '.join(covariates)} are collinear: leave one out")
-    weights = near.graph.transform("r").to_W()
+    weights = near.weights
     names = [*covariates]
     lagged = [name not in not_lagged for name in names]
     # Not method "ord": spreg 1.9 then takes the symmetric similar of W for the variance, where a

@@ -142,8 +142,13 @@ def bounds(
 def bounds_words(found: pd.DataFrame) -> str:
     """Per statistic: the value of the list and how far the bounds reach over all places."""
     told = [
-        f"{name}: {part['as_listed'].iloc[0]:.2f} as listed, between {part['low'].min():.2f} and "
-        f"{part['high'].max():.2f} with the unlisted RW put back"
+        f"{name}: {_signed(part['as_listed'].iloc[0])} as listed, between "
+        f"{_signed(part['low'].min())} and {_signed(part['high'].max())} with the unlisted RW put "
+        "back"
         for name, part in found.groupby("statistic", sort=False)
     ]
-    return ("; ".join(told) + ".").replace("-", "−")
+    return "; ".join(told) + "."
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
