@@ -214,4 +214,4 @@ lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)
 	  --quiet -o requirements.lock
 
 clean: ## remove what was built; the environment and the installed boundaries stay
-	@rm -rf build reports/*.pdf data/processed/*.parquet
+	@rm -rf build reports/*.pdf reports/*.csv data/processed/*.parquet

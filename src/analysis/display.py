@@ -2,11 +2,12 @@
 
 `show_text`, `show_table` and `show_figure` put into a cell's output what both readers need: HTML
 or an image for the screen, and Markdown or an image with metadata for pandoc (see
-`analysis.report`). What can be compared as text - captions, alternative texts, sources, every
-cell of a table - is in the output as text, so that nbval tests it.
+`analysis.report`). `show_file` adds a table that is written beside the report. What can be
+compared as text - captions, alternative texts, sources, every cell of a table - is in the output as
+text, so that nbval tests it.
 
-Once anything simulated has been read (`analysis.provenance.synthetic`), every table and figure
-says so by itself.
+Once anything simulated has been read (`analysis.provenance.synthetic`), every table, figure and
+file says so by itself.
 
 Importing this module sets the look of all figures (``yearbook.mplstyle``).
 """
@@ -14,6 +15,7 @@ Importing this module sets the look of all figures (``yearbook.mplstyle``).
 import html
 import importlib.util
 import io
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +33,7 @@ from analysis import provenance, sources
 MISSING = "…"  # as in BPS tables: not available
 AS_PUBLISHED = -1  # for decimals: as many as the number has
 SYNTHETIC = "Synthetic data – not an estimate of real poverty."
+FILE = "text/csv"  # the kind of what `show_file` gives
 DPI = 200
 WIDTH_INCHES = 6.3  # text width of the report: figures drawn this wide keep their font sizes
 
@@ -169,6 +172,45 @@ def show_table(
             "text/html": _html_table(columns, cells, numeric, caption, [note, line]),
             "text/plain": "\n".join([plain, *filter(None, [note]), line]),
         },
+        raw=True,
+    )
+
+
+def show_file(table: pd.DataFrame, *, name: str, source: Sequence[str]) -> None:
+    """Give a table as a file: `analysis.report` writes it beside the PDF, as ``REPORT_name.csv``.
+
+    Every row ends with the source, and begins with `SYNTHETIC` in a column ``note`` once anything
+    simulated has been read: rows are copied without the file that they come from.
+
+    Parameters
+    ----------
+    table
+        What to write, in the order of its rows and columns; the index is left out.
+    name
+        Lower-case letters and digits.
+    source
+        As for `show_figure`.
+
+    Raises
+    ------
+    ValueError
+        The name is another, or the table has a column ``note`` or ``source``.
+    """
+    if not re.fullmatch("[a-z0-9]+", name) or {"note", "source"} & set(table.columns):
+        raise ValueError(
+            f"a file needs a name of letters and digits, and no column note or source ({name!r})"
+        )
+    whole = table.assign(source=source_line(source))
+    if provenance.synthetic():
+        whole.insert(0, "note", SYNTHETIC)
+    words = f"{len(table):,} rows as a file, written beside this report: `…_{name}.csv`."
+    display(
+        {
+            FILE: whole.to_csv(index=False, lineterminator="\n"),
+            "text/markdown": words,
+            "text/plain": words,
+        },
+        metadata={FILE: {"name": name}},
         raw=True,
     )
 

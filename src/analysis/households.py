@@ -514,7 +514,7 @@ def covariate_gaps(survey: pd.DataFrame) -> pd.DataFrame:
     Returns ``covariate, missing_pct``, by column; a column that is missing for all was not in
     the mapping, and is left out.
     """
-    names = [c for c in synthetic.COVARIATES if c in survey and survey[c].notna().any()]
+    names = [c for c in microdata.COVARIATES if c in survey and survey[c].notna().any()]
     missing = [survey[name].isna().mean() * 100 for name in names]
     return pd.DataFrame({"covariate": names, "missing_pct": missing}).astype({"missing_pct": float})
 

@@ -1,10 +1,11 @@
 """Microdata of households: read through a mapping, and tables of them made safe to publish."""
 
-from analysis.microdata.columns import TABLES, MicrodataError
+from analysis.microdata.columns import COVARIATES, TABLES, MicrodataError
 from analysis.microdata.disclosure import suppress
 from analysis.microdata.reading import LEVELS, VARIABLE, Microdata, level, read
 
 __all__ = [
+    "COVARIATES",
     "LEVELS",
     "TABLES",
     "VARIABLE",

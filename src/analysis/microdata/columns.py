@@ -65,6 +65,8 @@ _HOUSEHOLD = {
     "has_computer": Kind(YES_NO),
     "slum_rw": Kind(YES_NO),
 }
+# Covariates that a model of welfare may have: what both a survey and a census can tell.
+COVARIATES = ("kota_code", *_HOUSEHOLD)
 _KELURAHAN = {"kelurahan_code": Kind(AREA, required=True)}
 _PERIOD = {"period": Kind(TEXT, required=True)}
 

@@ -21,7 +21,7 @@ import pypandoc
 import typst
 
 from analysis import paths, provenance, sources
-from analysis.display import FONTS, SYNTHETIC
+from analysis.display import FILE, FONTS, SYNTHETIC
 
 _HERE = Path(__file__).parent
 SERIES = "Poverty and slums in DKI Jakarta"
@@ -41,7 +41,8 @@ def build(notebook: Path, output: Path) -> None:
         the question as the first paragraph.
     output
         The PDF. Its bytes depend on the notebook and the installed versions alone. If its name
-        ends in ``.png``, the first page as a picture instead.
+        ends in ``.png``, the first page as a picture instead. Beside a PDF are written the files
+        that the notebook gives (`analysis.display.show_file`), as ``NAME_file.csv``.
 
     Raises
     ------
@@ -86,6 +87,20 @@ def build(notebook: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = _to_typst(book, variables, Path(folder), notebook)
         _compile(text, output, Path(folder), notebook)
+    if output.suffix != ".png":
+        for name, content in _files(book):
+            # With the mark by which spreadsheets recognise UTF-8.
+            _replace(output.with_name(f"{output.stem}_{name}.csv"), content.encode("utf-8-sig"))
+
+
+def _files(book: dict) -> list[tuple[str, str]]:
+    """Names and contents of the files that a notebook gives."""
+    outputs = [out for cell in book["cells"] for out in cell.get("outputs", [])]
+    return [
+        (out["metadata"][FILE]["name"], _text(out["data"][FILE]))
+        for out in outputs
+        if FILE in out.get("data", {}) and "name" in out.get("metadata", {}).get(FILE, {})
+    ]
 
 
 def _take_title(book: dict, notebook: Path) -> tuple[str, str]:
@@ -190,9 +205,13 @@ def _compile(text: str, output: Path, folder: Path, notebook: Path) -> None:
             f"{paths.shown(notebook)} cannot be made into a report: {reason}"
         ) from None
     first = made[0] if isinstance(made, list) else made
+    _replace(output, first)
+
+
+def _replace(output: Path, content: bytes) -> None:
     temporary = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        temporary.write_bytes(first)
+        temporary.write_bytes(content)
         temporary.replace(output)
     finally:
         temporary.unlink(missing_ok=True)
