@@ -6,9 +6,14 @@ draws are as scattered as the truth may be, where the estimates themselves are s
 model, so that their dissimilarity would be too small.
 
 What areas show is not what households show: an area may have slums and poor people who do not live
-in them. `analysis.overlap.direct_rows` asks the households themselves.
+in them. `direct_rows` asks the households themselves. And estimates that were told where slums are
+would find poverty there by construction: `poverty` leaves that covariate out.
+
+Real and invented figures are not mixed: `open_inputs` gives both of the user, or both of the
+synthetic city, or one alone.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +21,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import households
+from analysis import households, microdata, poverty_map, regions, slums, synthetic
+from analysis.microdata import Microdata
 from analysis.poverty import design
 
 LEVEL = 0.95
@@ -26,6 +32,110 @@ WEIGHTS = (0.25, 0.5, 0.75)  # of poverty in the criterion
 
 class OverlapError(ValueError):
     """Poverty and slums of areas do not fit together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What scores and overlap are made of.
+
+    Attributes
+    ----------
+    rw
+        RW with the variables of the score, with ``area_name`` if they are invented; None if the
+        user gave microdata alone.
+    data
+        Microdata; None if the user gave a table of RW alone.
+    synthetic
+        Whether any of it is simulated.
+    """
+
+    rw: pd.DataFrame | None
+    data: Microdata | None
+    synthetic: bool
+
+    def words(self) -> str:
+        """What is there, and what has to be given for the rest."""
+        if self.rw is None:
+            return (
+                "There is no table of RW variables: give RW_VARIABLES=path for scores. The "
+                "overlap rests on what the microdata say of slum RW."
+            )
+        if self.data is None:
+            return (
+                "There are no microdata: give MICRODATA=path for the overlap with poverty. Real "
+                "RW are not crossed with invented poverty."
+            )
+        if self.synthetic:
+            return "RW and households are those of the synthetic city, which is one and the same."
+        return "RW and households are yours."
+
+
+def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -> Inputs:
+    """The user's RW and microdata, whichever are given; the synthetic city's if neither is.
+
+    Parameters
+    ----------
+    rw_path
+        Table of RW variables (`analysis.slums.read_variables`); if empty, what ``RW_VARIABLES``
+        names.
+    microdata_path
+        Mapping or its folder; if empty, what ``MICRODATA`` names.
+    seed
+        Of the synthetic RW.
+
+    Raises
+    ------
+    OverlapError
+        One of the two is simulated and the other is not.
+    analysis.slums.SlumError, analysis.microdata.MicrodataError, HouseholdError
+        What is given cannot be read.
+    """
+    rw_path = rw_path or slums.variables_path() or ""
+    microdata_path = microdata_path or os.environ.get(microdata.VARIABLE, "")
+    if not rw_path and not microdata_path:
+        return Inputs(synthetic.rw_variables(seed), households.open_microdata(), True)
+    rw = slums.read_variables(rw_path, slums.read_rules()) if rw_path else None
+    simulated = bool(rw is not None and "area_name" in rw)
+    data = households.open_microdata(microdata_path) if microdata_path else None
+    if rw is not None and data is not None and data.synthetic != simulated:
+        kind = {True: "simulated", False: "real"}
+        raise OverlapError(
+            f"the table of RW is {kind[simulated]} and the microdata are {kind[data.synthetic]}: "
+            "they are not crossed; give both, or one alone"
+        )
+    return Inputs(rw, data, simulated or bool(data is not None and data.synthetic))
+
+
+def poverty(
+    data: Microdata, period: str, line: str | float = households.NATIONAL, **options: object
+) -> poverty_map.PovertyMap | None:
+    """Poverty by kelurahan, estimated without knowing where slums are.
+
+    Parameters
+    ----------
+    data, period, line
+        As in `analysis.poverty_map.estimates`.
+    options
+        ``transformation, replicates, seed, executor, rule``.
+
+    Returns
+    -------
+    PovertyMap
+        None if the microdata do not reach down to the kelurahan.
+    """
+    if data.lowest_level != poverty_map.KELURAHAN:
+        return None
+    survey = households.welfare(data, period, line)
+    names = [n for n in poverty_map.covariates(survey, data.census) if n != "slum_rw"]
+    return poverty_map.estimate(
+        survey,
+        data.census,
+        poverty_map.official(households.official(period, line)),
+        names,
+        level=poverty_map.KELURAHAN,
+        period=period,
+        **options,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +302,22 @@ def indices(overlap: Overlap, threshold_pct: float = 20) -> pd.DataFrame:
     )
 
 
+def true_indices(overlap: Overlap, truth: pd.DataFrame, threshold_pct: float = 20) -> pd.DataFrame:
+    """`indices` with the ``truth`` of a synthetic city beside them, and whether it is covered.
+
+    ``truth`` has ``kelurahan_code, p0`` (a fraction) of the period.
+    """
+    rate = overlap.areas["area_code"].map(truth.set_index("kelurahan_code")["p0"])
+    true = indices(Overlap(overlap.areas, rate.to_numpy(dtype="float64")[None]), threshold_pct)
+    found = indices(overlap, threshold_pct).assign(truth=true["estimate"])
+    return found.assign(
+        covered=[
+            "yes" if low - 1e-9 <= value <= high + 1e-9 else "no"
+            for low, value, high in zip(found["lower"], found["truth"], found["upper"], strict=True)
+        ]
+    )
+
+
 def priority(
     overlap: Overlap, *, top: int = 10, weights: Sequence[float] = WEIGHTS
 ) -> pd.DataFrame:
@@ -270,6 +396,7 @@ def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
         group_slum=np.where(survey["slum_rw"], "in slum RW", "elsewhere"),
     )
     columns = households.design_columns(survey)
+    # The poor of the sample in and outside slum RW: a small one of the four cells hides its row.
     parts = []
     for share, value, group in (
         ("living in slum RW", "in_slum", "group_poor"),
@@ -288,10 +415,18 @@ def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
                     "lower_pct": 100 * found["lower"],
                     "upper_pct": 100 * found["upper"],
                     "n_households": found["n_households"],
+                    "n_within": found["area"].map(own.groupby(group)[value].sum()).astype("int64"),
                 }
             ).iloc[::-1]
         )
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(
+        [
+            microdata.suppress(part, ["n_households", "n_within"], of={"n_within": "n_households"})
+            for part in parts
+        ],
+        ignore_index=True,
+    )
+    return table.drop(columns=["n_within", "suppressed"])
 
 
 def _by_slum(areas: pd.DataFrame) -> np.ndarray:
@@ -303,7 +438,84 @@ def _summary(drawn: np.ndarray) -> tuple[float, float, float]:
     return float(median), float(lower), float(upper)
 
 
-# ---- words and drawing -----------------------------------------------------------------------
+# ---- tables, words and drawing ------------------------------------------------------------------
+
+
+HEADERS = {
+    "of": "Of the persons",
+    "share": "Share",
+    "estimate_pct": "Percent",
+    "lower_pct": "95 % from",
+    "upper_pct": "to",
+    "n_households": "Households",
+    "measure": "Measure",
+    "estimate": "Estimate",
+    "lower": "95 % from",
+    "upper": "to",
+    "truth": "Truth",
+    "covered": "Covered",
+    "area_name": "Kelurahan",
+    "kota": "Kota",
+    "p0_pct": "Poor (%)",
+    "rmse_points": "RMSE (points)",
+    "slum_pct": "In slum RW (%)",
+    "probability_pct": "Among the first (%)",
+    "poor_in_slum_count": "Poor in slum RW, if even",
+}
+DECIMALS = {
+    "estimate_pct": 1,
+    "lower_pct": 1,
+    "upper_pct": 1,
+    "estimate": 2,
+    "lower": 2,
+    "upper": 2,
+    "truth": 2,
+    "p0_pct": 1,
+    "rmse_points": 1,
+    "slum_pct": 0,
+    "probability_pct": 0,
+}
+
+
+def priority_table(named: pd.DataFrame, most: int = 15) -> pd.DataFrame:
+    """The first rows of `priority` for a report; ``named`` has ``area_name`` too.
+
+    The probability under each weight is one text, from the smallest weight of poverty up.
+    """
+    own = named.head(most)
+    weights = [name for name in own if name.startswith("probability_") and name[-1].isdigit()]
+    each = own[weights].round().astype("int64").astype("str").agg(" / ".join, axis=1)
+    kota = own["kota_code"].map(regions.KOTA)
+    columns = ["p0_pct", "rmse_points", "slum_pct", "probability_pct"]
+    table = pd.DataFrame({"area_name": own["area_name"], "kota": kota}).join(own[columns])
+    words = " / ".join(name.removeprefix("probability_") for name in weights)
+    return table.assign(**{f"by weight {words}": each}).reset_index(drop=True)
+
+
+def answer(direct: pd.DataFrame, overlap: Overlap | None) -> str:
+    """Who lives in slum RW, and what areas show of it."""
+    rate = direct.set_index(["of", "share"])
+    poor, others = (
+        rate.loc[("poor", "living in slum RW")],
+        rate.loc[("not poor", "living in slum RW")],
+    )
+    if pd.isna(poor["estimate_pct"]) or pd.isna(others["estimate_pct"]):
+        words = (
+            "The survey has too few poor households to say how many of the poor live in slum RW."
+        )
+    else:
+        words = (
+            f"{poor['estimate_pct']:.0f} % of the poor live in slum RW (95 % interval "
+            f"{poor['lower_pct']:.0f} to {poor['upper_pct']:.0f}), and "
+            f"{others['estimate_pct']:.0f} % of the others"
+        )
+        words += ": most of the poor live elsewhere." if poor["upper_pct"] < 50 else "."
+    if overlap is None:
+        return words
+    index = concentration_index(overlap)
+    _, low, high = _summary(index)
+    lean = "lean towards" if low > 0 else "lean away from" if high < 0 else "do not clearly lean to"
+    return f"{words} Between kelurahan the poor {lean} those with slums."
 
 
 def priority_words(table: pd.DataFrame, top: int) -> str:

@@ -387,7 +387,7 @@ def vulnerability_words(tests: pd.DataFrame) -> str:
         for row in tests.itertuples()
         if pd.notna(row.p_value)
     ]
-    return "; ".join(told) + "."
+    return f"Of {'; of '.join(told)}."
 
 
 def shortfall_words(missing: pd.DataFrame) -> str:
