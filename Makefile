@@ -206,6 +206,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/poverty_map.py
+	@$(BIN)/python benchmarks/maps.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

@@ -89,6 +89,24 @@ def show_figure(
     figure.text(
         0.005, -0.01, "\n".join(lines), fontsize=6.8, color="0.35", va="top", linespacing=1.3
     )
+    picture = png(figure)
+    plt.close(figure)
+    pixels = int.from_bytes(picture[16:20], "big")  # width in the header of a PNG
+    share = min(1, pixels / DPI / WIDTH_INCHES)
+    text = "\n".join([f"Figure: {caption}", f"Alt: {alt}", *filter(None, [note]), line])
+    metadata = {"caption": caption, "alt": alt, "label": label, "width": f"{share:.1%}"}
+    display(
+        {"image/png": picture, "text/plain": text},
+        metadata={"image/png": metadata},
+        raw=True,
+    )
+    # JupyterLab shows the image alone: the caption follows as HTML, which the report leaves out.
+    caption_html = f"<p><strong>Figure.</strong> {html.escape(caption)}</p>"
+    display({"text/html": caption_html, "text/plain": f"Figure: {caption}"}, raw=True)
+
+
+def png(figure: Figure) -> bytes:
+    """The picture of a figure as reports have it: at `DPI`, with all that is drawn."""
     buffer = io.BytesIO()
     figure.savefig(
         buffer,
@@ -98,19 +116,7 @@ def show_figure(
         metadata={"Software": None},
         pil_kwargs={"optimize": True},
     )
-    plt.close(figure)
-    pixels = int.from_bytes(buffer.getvalue()[16:20], "big")  # width in the header of a PNG
-    share = min(1, pixels / DPI / WIDTH_INCHES)
-    text = "\n".join([f"Figure: {caption}", f"Alt: {alt}", *filter(None, [note]), line])
-    metadata = {"caption": caption, "alt": alt, "label": label, "width": f"{share:.1%}"}
-    display(
-        {"image/png": buffer.getvalue(), "text/plain": text},
-        metadata={"image/png": metadata},
-        raw=True,
-    )
-    # JupyterLab shows the image alone: the caption follows as HTML, which the report leaves out.
-    caption_html = f"<p><strong>Figure.</strong> {html.escape(caption)}</p>"
-    display({"text/html": caption_html, "text/plain": f"Figure: {caption}"}, raw=True)
+    return buffer.getvalue()
 
 
 def show_table(

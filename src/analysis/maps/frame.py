@@ -1,7 +1,9 @@
 """What every map has whatever it shows: mainland, islands, locator, scale, north, names, source."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -14,13 +16,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 
+from analysis.maps.classes import Class
+
 KEPULAUAN_SERIBU = "3101"
 MAINLAND, ISLANDS, LOCATOR = "mainland", "islands", "locator"  # labels of the axes
 _BORDER = {"edgecolor": "white", "linewidth": 0.25}
 _ISLAND_BORDER_POINTS = 1.6  # the islands are so small that they are drawn with a thick rim
 _KOTA_BORDER = {"edgecolor": "0.15", "linewidth": 0.7, "facecolor": "none"}
 _HATCHED = {"edgecolor": "0.45", "linewidth": 0.25}
-MARKED = {"facecolor": "none", "edgecolor": "0.35", "hatch": "/////", "linewidth": 0}
+# Areas with a value that is to be read with care: hatched the other way than those without value.
+MARKED = {"facecolor": "none", "edgecolor": "0.35", "hatch": "\\\\\\\\\\", "linewidth": 0}
+_HOLLOW = {"facecolor": "none", "edgecolor": "0.45", "linewidth": 0.35}
 _BARS_KM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 # A print is some 900 dots wide; borders keep what a fraction of a dot shows, not more.
 _DOTS, _DOT_SHARE = 900, 0.25
@@ -45,8 +51,8 @@ def ground(areas: gpd.GeoDataFrame) -> Ground:
     Raises
     ------
     ValueError
-        The areas do not name their boundaries, lack columns, are not in metres, or are not
-        indexed uniquely.
+        The areas do not name their boundaries, lack columns or shapes, are not in metres, or are
+        not indexed uniquely.
     """
     if not areas.attrs.get("source"):
         raise ValueError("the areas do not name their boundaries: set attrs['source']")
@@ -56,23 +62,31 @@ def ground(areas: gpd.GeoDataFrame) -> Ground:
         raise ValueError("the areas must be in metres: use to_crs(regions.CRS)")
     if not areas.index.is_unique or areas.empty:
         raise ValueError("a map needs areas, each with an index of its own: use reset_index")
-    shapes, valid = areas.geometry.to_numpy(), True
+    if (areas.geometry.isna() | areas.geometry.is_empty).any():
+        raise ValueError("areas without a shape cannot be drawn: leave them out, and say so")
+    given = areas.geometry.to_numpy()
     islands = areas["kota_code"] == KEPULAUAN_SERIBU
-    if valid := bool(shapely.coverage_is_valid(shapes)):
-        shown = shapes[~islands.to_numpy()] if not islands.all() else shapes
-        left, _, right, _ = shapely.total_bounds(shown)
-        shapes = shapely.coverage_simplify(shapes, _DOT_SHARE * (right - left) / _DOTS)
-    merge = shapely.coverage_union_all if valid else shapely.union_all
+    shown = given if islands.all() else given[~islands.to_numpy()]
+    left, _, right, _ = shapely.total_bounds(shown)
+    dot = (right - left) / _DOTS
+    exact = bool(shapely.coverage_is_valid(given))
+    simplify = shapely.coverage_simplify if exact else shapely.simplify
+    shapes = simplify(given, _DOT_SHARE * dot)
+    merge = shapely.coverage_union_all if exact else partial(_closed_union, gap=dot / 2)
+    kota_code = areas["kota_code"].to_numpy()
     return Ground(
         areas=areas,
         paths=pd.Series([_path(shape) for shape in shapes], index=areas.index),
         islands=islands,
-        kota={
-            code: merge(shapes[areas["kota_code"].to_numpy() == code])
-            for code in areas["kota_code"].unique()
-        },
+        kota={code: merge(shapes[kota_code == code]) for code in dict.fromkeys(kota_code)},
         source=areas.attrs["source"],
     )
+
+
+def _closed_union(shapes: np.ndarray, gap: float) -> shapely.Geometry:
+    """The union of shapes whose borders do not match exactly, without the gaps between them."""
+    wider = shapely.buffer(shapes, gap, join_style="mitre")
+    return shapely.buffer(shapely.union_all(wider), -gap, join_style="mitre")
 
 
 def _path(shape: shapely.Geometry) -> Path:
@@ -92,7 +106,7 @@ class Place:
     islands: Rect
     locator: Rect | None = None
     letters: float = 7
-    furniture: bool = True  # scale bars and north
+    furniture: bool = True  # scale bars, north and the name of the inset
 
 
 WHOLE = Place(
@@ -119,7 +133,7 @@ def draw(
     classes
         A `Class` for each area; those of one hatch are one collection.
     marked
-        Areas that are hatched on top of their colour.
+        A `Class` for each area that is hatched on top of its colour, missing for the others.
     labels
         What is written beside the name of a kota, by its code.
     within
@@ -144,8 +158,13 @@ def draw(
         axes.set_anchor("N" if label == MAINLAND else "NW")
         _extent(axes, on.areas.loc[own].total_bounds, label)
         _fill(axes, on.paths[own], classes[own], islands=label == ISLANDS)
-        if marked is not None and label == MAINLAND and marked[own].any():
-            _collect(axes, on.paths[own][marked[own]], **MARKED)
+        if marked is not None and marked[own].notna().any():
+            look = MARKED if label == MAINLAND else _HOLLOW
+            _collect(axes, on.paths[own][marked[own].notna()], **look)
+        if label == ISLANDS and place.furniture:
+            _name_class(axes, classes[own], place.letters)
+            if marked is not None:
+                _name_class(axes, marked[own], place.letters)
         for spine in axes.spines.values():
             spine.set_visible(label == ISLANDS)
             spine.set(color="0.6", linewidth=0.6)
@@ -158,7 +177,7 @@ def draw(
         drawn.append(axes)
     if place.furniture:
         _north(drawn[0], place.letters)
-    if both:
+    if both and place.furniture:
         name = " ".join(["Kepulauan Seribu", *filter(None, [labels.get(KEPULAUAN_SERIBU)])])
         drawn[1].set_title(
             f"{name}\n(own scale)", fontsize=place.letters, fontweight="normal", pad=3
@@ -211,9 +230,27 @@ def _fill(axes: Axes, paths: pd.Series, classes: pd.Series, *, islands: bool) ->
         _collect(axes, paths[plain], facecolor=colors, **rim)
     for hatch in hatches[~plain].unique():
         own = hatches == hatch
-        rim = {"edgecolor": "0.6", "linewidth": _ISLAND_BORDER_POINTS} if islands else _HATCHED
         colors = [one.color for one in classes[own]]
-        _collect(axes, paths[own], facecolor=colors, hatch=hatch, **rim)
+        if islands:  # too small for a hatch: hollow, and named where all of them are
+            _collect(axes, paths[own], **_HOLLOW | {"facecolor": colors})
+        else:
+            _collect(axes, paths[own], facecolor=colors, hatch=hatch, **_HATCHED)
+
+
+def _name_class(axes: Axes, drawn: pd.Series, letters: float) -> None:
+    """Name the hatched class that all islands share: a hatch is too coarse for them."""
+    if len(same := set(drawn)) == 1 and (label := _hatched_label(same.pop())):
+        axes.apply_aspect()
+        wide = axes.get_position().width * axes.figure.get_figwidth() * 72
+        across = int(wide / letters / 0.5)  # a letter is about half as wide as high
+        axes.text(
+            0.96, 0.97, textwrap.fill(label, across, break_long_words=False),
+            transform=axes.transAxes, ha="right", va="top", fontsize=letters - 0.5, color="0.3",
+        )  # fmt: skip
+
+
+def _hatched_label(drawn: Class | None) -> str:
+    return drawn.label if isinstance(drawn, Class) and drawn.hatch else ""
 
 
 def _collect(axes: Axes, paths: Sequence[Path], **look: object) -> None:
@@ -252,8 +289,8 @@ def _scale_bar(axes: Axes, letters: float) -> None:
         scalex=False, scaley=False,
     )  # fmt: skip
     axes.text(
-        start + kilometres * 500, y + tick, f"{kilometres:g} km",
-        ha="center", va="bottom", fontsize=letters,
+        start + kilometres * 1000, y + tick, f"{kilometres:g} km",
+        ha="right", va="bottom", fontsize=letters,
     )  # fmt: skip
 
 

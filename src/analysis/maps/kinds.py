@@ -138,8 +138,7 @@ def bivariate(
         given.limits(areas[name], places)
         for given, name, places in zip(by, columns, decimals, strict=True)
     ]
-    schemes = ", ".join(dict.fromkeys(given.scheme for given in by))
-    legends.square(figure, legend, limits, schemes, drawing.entries)
+    legends.square(figure, legend, limits, [given.scheme for given in by], drawing.entries)
     return figure
 
 
@@ -192,7 +191,7 @@ def symbols(
     title: str,
     legend: str,
     decimals: int = 0,
-    largest_points: float = 26,
+    largest_points: float = 15,
     classes: Mapping[str, Class] | None = None,
     kota_labels: Mapping[str, str] | None = None,
     within: gpd.GeoDataFrame | None = None,
@@ -246,7 +245,7 @@ def pair(
     and errors as for `choropleth`.
     """
     on = frame.ground(areas)
-    figure = plt.figure(figsize=(_WIDTH, 4.2), layout="none")
+    figure = plt.figure(figsize=(_WIDTH, 4.0), layout="none")
     for start, panel in ((0.0, left), (0.51, right)):
         place = frame.Place(
             main=(start + 0.095, 0.31, 0.395, 0.575),
@@ -307,9 +306,9 @@ def small_multiples(
         left, bottom = (i % across) * width, (foot + (down - 1 - i // across) * each) / height
         tall = each / height
         place = frame.Place(
-            main=(left + 0.2 * width, bottom, 0.78 * width, 0.9 * tall),
-            islands=(left + 0.01 * width, bottom + 0.4 * tall, 0.22 * width, 0.38 * tall),
-            letters=6 if across == 2 else 5.5,
+            main=(left + 0.21 * width, bottom, 0.78 * width, 0.9 * tall),
+            islands=(left + 0.01 * width, bottom + 0.05 * tall, 0.22 * width, 0.38 * tall),
+            letters=6,
             furniture=i == 0,
         )
         _draw(figure, place, on, drawing)
@@ -328,7 +327,7 @@ class _Drawing:
     classes: pd.Series  # the `Class` of each area
     entries: Sequence[Class]  # of the legend
     scheme: str = ""
-    marked: pd.Series | None = None
+    marked: pd.Series | None = None  # the `Class` of areas hatched on their colour, else missing
 
 
 def _drawing(
@@ -343,8 +342,10 @@ def _drawing(
     """The drawing of areas of which some have no value: those are missing in ``valued``."""
     known = valued.notna()
     entries, marked = [*entries], None
-    if hatched and (marked := areas[hatched[0]].astype("bool") & known).any():
-        entries.append(legends.marked(hatched[1]))
+    if hatched and (own := areas[hatched[0]].astype("bool") & known).any():
+        mark = legends.marked(hatched[1], entries[len(entries) // 2].color)
+        entries.append(mark)
+        marked = pd.Series([mark] * len(areas), index=areas.index, dtype="object").where(own)
     missing = _without_value(areas, known, classes)
     found = set(missing.dropna())
     ordered = dict.fromkeys((classes or {"": NOT_PUBLISHED}).values())

@@ -1,5 +1,6 @@
 """Legends: a heading, in smaller letters the scheme of the classes, and what is drawn how."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,24 +53,27 @@ def square(
     figure: Figure,
     headings: tuple[str, str],
     limits: Sequence[Sequence[str]],
-    scheme: str,
+    schemes: Sequence[str],
     entries: Sequence[Class],
 ) -> None:
     """The nine classes of a bivariate map: the first variable to the right, the second upwards."""
-    axes = figure.add_axes((0.07, 0.16, 0.14, 0.245), label="legend")
+    same = len(set(schemes)) == 1
+    scheme = schemes[0] if same else f"→ {schemes[0]}, ↑ {schemes[1]}"
+    figure.text(0.0, 0.43, scheme, fontsize=6.5, **_SCHEME)
+    axes = figure.add_axes((0.085, 0.135, 0.145, 0.25), label="legend")
     for up, row in enumerate(palettes.BIVARIATE):
         for across, color in enumerate(row):
             axes.add_patch(Rectangle((across, up), 1, 1, facecolor=color, edgecolor="white"))
     axes.set(xlim=(0, 3), ylim=(0, 3), aspect="equal", anchor="NW")
     axes.set_xticks(range(4), limits[0], fontsize=6.5)
     axes.set_yticks(range(4), limits[1], fontsize=6.5)
-    axes.set_xlabel(f"{headings[0]} →", fontsize=7.5, labelpad=2)
-    axes.set_ylabel(f"{headings[1]} →", fontsize=7.5, labelpad=2)
+    words = [f"{textwrap.fill(heading, 20)} →" for heading in headings]
+    axes.set_xlabel(words[0], fontsize=7, labelpad=2)
+    axes.set_ylabel(words[1], fontsize=7, labelpad=2)
     axes.tick_params(length=2, pad=1.5)
     axes.grid(False)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    figure.text(0.0, 0.43, scheme, fontsize=6.5, **_SCHEME)
     if entries:
         listed(figure, (0.0, 0.04), "", "", entries)
 
@@ -88,19 +92,19 @@ def circles(
     figure.text(x, y, heading, fontsize=8, va="top")
     figure.text(x, y - 0.04, "surface proportional to the value", fontsize=6.5, **_SCHEME)
     wide, high = figure.get_figwidth() * 72, figure.get_figheight() * 72
-    axes = figure.add_axes((x, y - 0.24, 0.25, 0.16), label="legend")
-    axes.set(xlim=(0, 0.25 * wide), ylim=(0, 0.16 * high))  # points
+    axes = figure.add_axes((x, y - 0.21, 0.25, 0.13), label="legend")
+    axes.set(xlim=(0, 0.25 * wide), ylim=(0, 0.13 * high))  # points
     axes.set_axis_off()
     left = 2.0
     for value in round_values(largest):
         size = largest_points * np.sqrt(value / largest)
-        axes.scatter(left + size / 2, 14 + size / 2, s=size**2, label="symbols", **CIRCLE)
-        axes.text(
-            left + size / 2, 10, f"{value:,.{decimals}f}", fontsize=6.5, ha="center", va="top"
-        )
-        left += max(size, 22) + 8
+        words = f"{value:,.{decimals}f}"
+        cell = max(size, 3.5 * len(words))
+        axes.scatter(left + cell / 2, 14 + size / 2, s=size**2, label="symbols", **CIRCLE)
+        axes.text(left + cell / 2, 10, words, fontsize=6.5, ha="center", va="top")
+        left += cell + 10
     if entries:
-        listed(figure, (x, y - 0.26), "", "", entries)
+        listed(figure, (x, y - 0.23), "", "", entries)
 
 
 def round_values(largest: float) -> list[float]:
@@ -110,9 +114,9 @@ def round_values(largest: float) -> list[float]:
     return [float(f"{share * top:.0e}") for share in (0.05, 0.25, 1)]
 
 
-def marked(label: str) -> Class:
-    """How the legend shows areas that are hatched on top of their colour."""
-    return Class(label, "white", MARKED["hatch"])
+def marked(label: str, color: str) -> Class:
+    """How the legend shows areas that are hatched on top of their colour: on one of the colours."""
+    return Class(label, color, MARKED["hatch"])
 
 
 def _handle(entry: Class) -> Patch:

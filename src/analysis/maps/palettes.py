@@ -35,7 +35,7 @@ HOT_SPOTS: Mapping[str, Class] = {
 SIGNIFICANCE: Mapping[str, Class] = {
     "p ≤ 0.001": Class("p ≤ 0.001", "#0b4a3b"),
     "p ≤ 0.01": Class("p ≤ 0.01", "#3f9478"),
-    "p ≤ 0.05": Class("p ≤ 0.05", "#a5d6b8"),
+    "p ≤ 0.05": Class("p ≤ 0.05", "#94cdab"),
     "not significant": NOT_SIGNIFICANT,
 }
 _LEVELS = (0.001, 0.01, 0.05)
