@@ -95,7 +95,7 @@ def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -
     if not rw_path and not microdata_path:
         return Inputs(synthetic.rw_variables(seed), households.open_microdata(), True)
     rw = slums.read_variables(rw_path, slums.read_rules()) if rw_path else None
-    simulated = bool(rw is not None and "area_name" in rw)
+    simulated = rw is not None and ("area_name" in rw or bool(rw.attrs.get("synthetic")))
     data = households.open_microdata(microdata_path) if microdata_path else None
     if rw is not None and data is not None and data.synthetic != simulated:
         kind = {True: "simulated", False: "real"}
@@ -426,7 +426,8 @@ def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
         ],
         ignore_index=True,
     )
-    return table.drop(columns=["n_within", "suppressed"])
+    shown = ["of", "share", "estimate_pct", "lower_pct", "upper_pct", "n_households"]
+    return table[shown]
 
 
 def _by_slum(areas: pd.DataFrame) -> np.ndarray:
@@ -522,9 +523,9 @@ def priority_words(table: pd.DataFrame, top: int) -> str:
     """How many areas are surely, and how many possibly, among the first."""
     chance = table["probability_pct"]
     return (
-        f"{int((chance > 90).sum())} areas are among the first {top} with "
-        f"a probability above 90 %, {int((chance > 50).sum())} with more than 50 %; "
-        f"{int((chance > 5).sum())} cannot be ruled out at 5 %."
+        f"The first {top}: {int((chance > 90).sum())} areas are among them with a probability "
+        f"above 90 %, {int((chance > 50).sum())} with more than 50 %; {int((chance > 5).sum())} "
+        "cannot be ruled out at 5 %."
     )
 
 

@@ -44,10 +44,14 @@ GRADES = {
     clusters.COLD: maps.Class("cold spot", "#2f6fad"),
     clusters.NEITHER: maps.Class("not significant", "#ececec"),
 }
+LISTED_RW = {
+    slums.LISTED: maps.Class("on the list", "#b0321f"),
+    slums.NONE_LISTED: maps.Class("not on the list (not zero)", "#e4e4e4"),
+}
 CLASSES = {slums.NOT_PUBLISHED: maps.NOT_PUBLISHED}
 CLASSES_WITHOUT_VALUE = {
     slums.LISTED: maps.Class("listed; floods not known", "#ffffff", "xxxx"),
-    slums.NONE_LISTED: maps.Class("none listed (not zero)", "#f7f7f7"),
+    slums.NONE_LISTED: maps.Class("none listed (not zero)", "white"),
     slums.NOT_PUBLISHED: maps.NOT_PUBLISHED,
 }
 HEADERS = {
@@ -192,6 +196,38 @@ def vulnerability_tests(found: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def rw_drawn(
+    found: slums.RwBoundaries, listed: pd.DataFrame, boundaries: gpd.GeoDataFrame
+) -> gpd.GeoDataFrame:
+    """The user's polygons of RW in kota with a list, for `analysis.maps.categories`.
+
+    Parameters
+    ----------
+    found
+        `analysis.slums.read_boundaries`.
+    listed
+        Table ``slum_rw``.
+    boundaries
+        `analysis.regions.kelurahan`; of a kelurahan without a polygon of an RW nothing is drawn.
+
+    Returns
+    -------
+    geopandas.GeoDataFrame
+        ``kelurahan_code, kota_code, kota, rw, listed`` (see `LISTED_RW`) and ``geometry``.
+    """
+    own = found.polygons[found.polygons["kota_code"].isin(slums.KOTA_WITH_LIST)]
+    keys = pd.MultiIndex.from_frame(listed[["kelurahan_code", "rw"]])
+    on_list = pd.MultiIndex.from_frame(own[["kelurahan_code", "rw"]]).isin(keys)
+    drawn = own.assign(
+        kota=own["kota_code"].map(regions.KOTA),
+        listed=np.where(on_list, slums.LISTED, slums.NONE_LISTED),
+    )
+    drawn = drawn[["kelurahan_code", "kota_code", "kota", "rw", "listed", "geometry"]]
+    drawn = drawn.reset_index(drop=True)
+    drawn.attrs["source"] = f"RW of the file given; kelurahan {boundaries.attrs['source']}"
+    return drawn
 
 
 def graded(hot: pd.DataFrame, rate: float) -> pd.DataFrame:

@@ -135,7 +135,7 @@ def agreement_words(first: pd.DataFrame, second: pd.DataFrame) -> str:
 def classes_words(scored: pd.DataFrame) -> str:
     """``15 berat, 99 sedang, ... of 2,730 RW``."""
     counts = scored["slum_class"].value_counts()
-    told = [f"{counts[name]} {name}" for name in reversed(counts.index.categories)]
+    told = [f"{counts[name]:,} {name}" for name in reversed(counts.index.categories)]
     missing = scored["slum_class"].isna().sum()
     rest = f"; {missing} have no score" if missing else ""
     return f"{', '.join(told)} of {len(scored):,} RW{rest}"
