@@ -21,11 +21,12 @@ from analysis.maps.classes import Class
 KEPULAUAN_SERIBU = "3101"
 MAINLAND, ISLANDS, LOCATOR = "mainland", "islands", "locator"  # labels of the axes
 _BORDER = {"edgecolor": "white", "linewidth": 0.25}
-_ISLAND_BORDER_POINTS = 1.6  # the islands are so small that they are drawn with a thick rim
+_WIDER = 0.007  # of the height of the inset: a coast of that width makes the islands visible
 _KOTA_BORDER = {"edgecolor": "0.15", "linewidth": 0.7, "facecolor": "none"}
 _HATCHED = {"edgecolor": "0.45", "linewidth": 0.25}
 # Areas with a value that is to be read with care: hatched the other way than those without value.
 MARKED = {"facecolor": "none", "edgecolor": "0.35", "hatch": "\\\\\\\\\\", "linewidth": 0}
+_COAST = {"edgecolor": "0.6", "linewidth": 0.25}
 _HOLLOW = {"facecolor": "none", "edgecolor": "0.45", "linewidth": 0.35}
 _BARS_KM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 # A print is some 900 dots wide; borders keep what a fraction of a dot shows, not more.
@@ -39,7 +40,7 @@ class Ground:
     """The areas of a map, ready to be drawn, as often as there are panels."""
 
     areas: gpd.GeoDataFrame
-    paths: pd.Series  # matplotlib paths, indexed as the areas
+    paths: pd.Series  # matplotlib paths, indexed as the areas; those of small islands are wider
     islands: pd.Series  # whether an area belongs to Kepulauan Seribu
     kota: Mapping[str, shapely.Geometry]  # the kota of the areas, merged, by code
     source: str
@@ -73,10 +74,14 @@ def ground(areas: gpd.GeoDataFrame) -> Ground:
     simplify = shapely.coverage_simplify if exact else shapely.simplify
     shapes = simplify(given, _DOT_SHARE * dot)
     merge = shapely.coverage_union_all if exact else partial(_closed_union, gap=dot / 2)
+    drawn = shapes.copy()
+    if islands.any() and not islands.all():
+        _, bottom, _, top = shapely.total_bounds(given[islands.to_numpy()])
+        drawn[islands] = shapely.buffer(drawn[islands], _WIDER * (top - bottom), quad_segs=4)
     kota_code = areas["kota_code"].to_numpy()
     return Ground(
         areas=areas,
-        paths=pd.Series([_path(shape) for shape in shapes], index=areas.index),
+        paths=pd.Series([_path(shape) for shape in drawn], index=areas.index),
         islands=islands,
         kota={code: merge(shapes[kota_code == code]) for code in dict.fromkeys(kota_code)},
         source=areas.attrs["source"],
@@ -226,7 +231,7 @@ def _fill(axes: Axes, paths: pd.Series, classes: pd.Series, *, islands: bool) ->
     plain = hatches == ""
     if plain.any():
         colors = [one.color for one in classes[plain]]
-        rim = {"edgecolor": colors, "linewidth": _ISLAND_BORDER_POINTS} if islands else _BORDER
+        rim = _COAST if islands else _BORDER
         _collect(axes, paths[plain], facecolor=colors, **rim)
     for hatch in hatches[~plain].unique():
         own = hatches == hatch

@@ -110,7 +110,8 @@ def circles(
 def round_values(largest: float) -> list[float]:
     """Three values 1, 2 or 5 times a power of ten, each about a quarter of the next."""
     power = 10.0 ** np.floor(np.log10(largest))
-    top = max(step * power for step in (1, 2, 5) if step * power <= largest)
+    # Half a power stands in where the logarithm was rounded up.
+    top = max(step * power for step in (0.5, 1, 2, 5) if step * power <= largest)
     return [float(f"{share * top:.0e}") for share in (0.05, 0.25, 1)]
 
 
