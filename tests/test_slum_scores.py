@@ -88,6 +88,27 @@ def test_points_of_the_ministry_at_the_limits_seen_on_its_forms():
 
 
 @pytest.mark.parametrize(
+    ("shares", "total", "expected"),
+    [
+        ([26, 0, 26, 12.82, 77.56, 90, 0, 0, 0, 80.52, 16.67, 26.67, 100, 100, 100, 100],
+         38, "sedang"),
+        ([72.09, 0, 30.23, 0, 53.33, 86.15, 0, 0, 0, 100, 10.77, 10.77, 100, 96.92, 0, 100],
+         32, "ringan"),
+        ([20, 0, 10, 0, 50, 87.27, 0, 11.88, 100, 0, 49.09, 50.91, 100, 100, 0, 100],
+         28, "ringan"),
+        ([42, 0, 48, 0, 0, 41.38, 0, 0, 14.22, 9.98, 0, 27.59, 100, 100, 0, 0],
+         14, "not slum"),
+    ],
+    ids=["Sumbermulyo", "Tekung", "Rowokangkung", "Kebunan"],
+)  # fmt: skip
+def test_forms_of_jawa_timur_are_met(shares, total, expected):
+    """Totals printed on forms of the province (by RT and RW), classes by the limits printed there."""
+    scored = slums.score(pd.DataFrame([shares], columns=PERMEN.columns), PERMEN)
+    assert scored["score"].tolist() == [total]
+    assert scored["slum_class"].tolist() == [expected]
+
+
+@pytest.mark.parametrize(
     ("total", "expected"),
     [(15, "not slum"), (16, "ringan"), (37, "ringan"), (38, "sedang"), (59, "sedang"),
      (60, "berat"), (80, "berat")],
@@ -243,6 +264,13 @@ def test_sensitivity_adds_up_and_is_the_same_each_time(invented):
     other = slums.sensitivity(few, BPS, draws=40, seed=1)
     assert not found.draws.equals(other.draws)
     assert "keep their class" in found.words()
+
+
+@pytest.mark.parametrize("part", scores.VARIED)
+def test_each_part_moves_something_by_itself(invented, part):
+    found = slums.sensitivity(invented.sample(300, random_state=4), BPS, [part], draws=20)
+    assert found.varied == (part,)
+    assert 50 < found.kept_pct < 100
 
 
 def test_a_wider_spread_moves_more(invented):
