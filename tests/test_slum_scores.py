@@ -383,11 +383,17 @@ def test_what_is_wrong_with_a_users_table_is_named(own_file, old, new, message):
         slums.read_variables(own_file, BPS)
 
 
-def test_a_table_marked_as_synthetic_stays_so(tmp_path, invented):
-    marked = invented.copy()
-    marked.attrs = {"synthetic": True}
-    marked.to_parquet(tmp_path / "rw.parquet")
-    read = slums.read_variables(tmp_path / "rw.parquet", BPS)
+@pytest.mark.parametrize("name", ["rw.csv", "rw.parquet"])
+def test_a_table_marked_as_synthetic_stays_so(tmp_path, invented, name):
+    if name.endswith("csv"):
+        invented.to_csv(tmp_path / name, index=False)
+    else:
+        invented.to_parquet(tmp_path / name)
+    read = slums.read_variables(tmp_path / name, BPS)
     assert provenance.synthetic() and len(read) == len(invented)
+    np.testing.assert_allclose(slums.score(read, BPS)["score"], slums.score(invented, BPS)["score"])
+
+
+def test_a_file_that_is_not_there_is_named():
     with pytest.raises(slums.SlumError, match=r"none\.csv cannot be read"):
         slums.read_variables(paths.ROOT / "none.csv", BPS)

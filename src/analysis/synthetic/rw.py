@@ -40,11 +40,13 @@ def rw_variables(seed: int = 0) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per RW, sorted: ``kelurahan_code, kota_code, rw, area_name`` (of the kelurahan,
-        invented), ``area_ha, population_count``, then the columns of
+        invented), ``area_ha, population_count, synthetic`` (true: files of the table say what
+        they are), then the columns of
         ``slums.read_rules(slums.BPS_2017)`` and of ``slums.PERMEN_2018``. Scored by the former,
         its classes count what was published for 2017: in the province, in Pusat by class, in
         Barat and Kepulauan Seribu in all. The criteria of the ministry are not calibrated to
-        anything; they go with the other variables. The run is noted as synthetic.
+        anything; they go with the other variables. The run is
+        noted as synthetic.
 
     Raises
     ------
@@ -92,6 +94,7 @@ def _frame(codes: pd.Index, rng: np.random.Generator) -> pd.DataFrame:
         part = pd.Series(np.exp(spread * rng.standard_normal(len(table))))
         part = part / part.groupby(table["kelurahan_code"]).transform("sum")
         table[name] = part * table["kelurahan_code"].map(total)
+    table["synthetic"] = True  # a copy in a CSV still says so
     table["area_ha"] = table["area_ha"].round(2).clip(lower=0.1)
     table["population_count"] = table["population_count"].round().astype("int64")
     return table
