@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analysis import paths, provenance, slums, sources, synthetic
 from analysis.slums import rules as declared
 from analysis.slums import scores
+from analysis.synthetic import official
 
 BPS = slums.read_rules(slums.BPS_2017)
 PERMEN = slums.read_rules(slums.PERMEN_2018)
@@ -339,6 +340,13 @@ def test_synthetic_rw_sum_to_their_kelurahan_and_go_with_density(invented):
     assert scored["score"].corr(permen["score"], method="spearman") > 0.5
     crowded = invented["families_per_100m2"].groupby(invented["kelurahan_code"]).mean()
     assert crowded.corr(published["density_per_km2"], method="spearman") > 0.2
+
+
+def test_synthetic_rw_are_slums_where_the_households_of_the_city_are(invented):
+    rng = np.random.default_rng(np.random.SeedSequence([0, 0]))  # as `synthetic.cities`
+    share = official.slum_shares(rng)
+    own = slums.scores_by_kelurahan(slums.score(invented, BPS)).set_index("kelurahan_code")
+    assert own["slum_rw_of_rw_pct"].corr(share[own.index]) > 0.9
 
 
 def test_synthetic_rw_of_a_seed_are_the_same(invented):

@@ -61,7 +61,7 @@ def rw_variables(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(np.random.SeedSequence([seed, 17]))
     table = _frame(share.index, rng)
     of_rw = table["kelurahan_code"].map(share).clip(0.005, 0.995).to_numpy()
-    latent = special.ndtri(of_rw) + rng.standard_normal(len(table))
+    latent = special.ndtri(of_rw) + _scores(table["kelurahan_code"], rng)
     rules = slums.read_rules(slums.BPS_2017)
     classes = _classes(latent, table["kota_code"].to_numpy(), rules)
     conditions = _conditions(classes, latent, table["kelurahan_code"].map(_crowding()), rules, rng)
@@ -75,6 +75,16 @@ def rw_variables(seed: int = 0) -> pd.DataFrame:
         column = criterion.measures[0].column
         table[column] = np.round(100 * special.ndtr(own - rng.uniform(1.2, 2.2)), 1)
     return table
+
+
+def _scores(kelurahan: pd.Series, rng: np.random.Generator) -> np.ndarray:
+    """Normal scores in random order, evenly spread within each kelurahan.
+
+    Independent draws would scatter the slum share of its ten RW far from that of its households.
+    """
+    place = pd.Series(rng.random(len(kelurahan))).groupby(kelurahan.to_numpy()).rank() - 1
+    count = kelurahan.groupby(kelurahan).transform("size").to_numpy()
+    return special.ndtri((place.to_numpy() + rng.random(len(kelurahan))) / count)
 
 
 def _frame(codes: pd.Index, rng: np.random.Generator) -> pd.DataFrame:
