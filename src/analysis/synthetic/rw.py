@@ -41,12 +41,12 @@ def rw_variables(seed: int = 0) -> pd.DataFrame:
     pandas.DataFrame
         One row per RW, sorted: ``kelurahan_code, kota_code, rw, area_name`` (of the kelurahan,
         invented), ``area_ha, population_count, synthetic`` (true: files of the table say what
-        they are), then the columns of
-        ``slums.read_rules(slums.BPS_2017)`` and of ``slums.PERMEN_2018``. Scored by the former,
-        its classes count what was published for 2017: in the province, in Pusat by class, in
-        Barat and Kepulauan Seribu in all. The criteria of the ministry are not calibrated to
-        anything; they go with the other variables. The run is
-        noted as synthetic.
+        they are), then the columns of ``slums.read_rules(slums.BPS_2017)`` and of
+        ``slums.PERMEN_2018``. Scored by the former, its classes count what was published for
+        2017: in the province, in Pusat by class, in Barat and Kepulauan Seribu in all. The
+        criteria of the ministry are calibrated to nothing and hang on the same deprivation: how
+        far the two sets agree on this table was put into it, and says nothing of Jakarta. The
+        run is noted as synthetic.
 
     Raises
     ------
