@@ -79,6 +79,26 @@ def test_a_world_without_pattern_does_not(real):
     assert not any(check.valid for check in checks)
 
 
+def test_a_kota_is_predicted_without_its_own_list(real):
+    areas, table, series = real
+    before = slums.validate_prediction(areas, table, series).folds.set_index("kota_code")
+    other = table.copy()
+    own = other["kota_code"] == "3175"
+    other.loc[own, "slum_rw_listed_count"] = other.loc[own, "slum_rw_listed_count"] * 2
+    after = slums.validate_prediction(areas, other, series).folds.set_index("kota_code")
+    assert after.loc["3175", "listed_count"] == 2 * before.loc["3175", "listed_count"]
+    predicted = (before["predicted_count"] - after["predicted_count"]).abs()
+    assert predicted["3175"] < 1e-6 < predicted.drop("3175").min()
+
+
+def test_draws_are_negative_binomial():
+    data = pd.DataFrame({"exposure": [2.0], "log_density": [0.0], "flood_prone_share": [0.0]})
+    fit = prediction._Fit(np.log([2.0, 1.0, 1.0]), np.zeros((3, 3)), 0.5)
+    drawn = prediction._draws(fit, data, np.random.default_rng(0))
+    assert drawn.mean() == pytest.approx(4, rel=0.1)
+    assert drawn.var() == pytest.approx(4 + 0.5 * 4**2, rel=0.15)  # NB2
+
+
 def test_without_a_total_of_the_census_there_is_no_completeness(real):
     areas, table, series = real
     with pytest.raises(slums.SlumError, match="no kota with a list has a published total of 2017"):

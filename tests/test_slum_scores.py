@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from analysis import paths, provenance, slums, sources, synthetic
 from analysis.slums import rules as declared
 from analysis.slums import scores
+from analysis.synthetic import official
 
 BPS = slums.read_rules(slums.BPS_2017)
 PERMEN = slums.read_rules(slums.PERMEN_2018)
@@ -85,6 +86,27 @@ def test_points_of_the_ministry_at_the_limits_seen_on_its_forms():
     made["drainage_missing_pct"] = shares
     scored = slums.score(made, PERMEN)
     assert scored["score"].tolist() == [0, 0, 1, 1, 1, 3, 3, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("shares", "total", "expected"),
+    [
+        ([26, 0, 26, 12.82, 77.56, 90, 0, 0, 0, 80.52, 16.67, 26.67, 100, 100, 100, 100],
+         38, "sedang"),
+        ([72.09, 0, 30.23, 0, 53.33, 86.15, 0, 0, 0, 100, 10.77, 10.77, 100, 96.92, 0, 100],
+         32, "ringan"),
+        ([20, 0, 10, 0, 50, 87.27, 0, 11.88, 100, 0, 49.09, 50.91, 100, 100, 0, 100],
+         28, "ringan"),
+        ([42, 0, 48, 0, 0, 41.38, 0, 0, 14.22, 9.98, 0, 27.59, 100, 100, 0, 0],
+         14, "not slum"),
+    ],
+    ids=["Sumbermulyo", "Tekung", "Rowokangkung", "Kebunan"],
+)  # fmt: skip
+def test_forms_of_jawa_timur_are_met(shares, total, expected):
+    """Totals printed on forms of the province (by RT and RW), classes by the limits printed there."""
+    scored = slums.score(pd.DataFrame([shares], columns=PERMEN.columns), PERMEN)
+    assert scored["score"].tolist() == [total]
+    assert scored["slum_class"].tolist() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -245,6 +267,13 @@ def test_sensitivity_adds_up_and_is_the_same_each_time(invented):
     assert "keep their class" in found.words()
 
 
+@pytest.mark.parametrize("part", scores.VARIED)
+def test_each_part_moves_something_by_itself(invented, part):
+    found = slums.sensitivity(invented.sample(300, random_state=4), BPS, [part], draws=20)
+    assert found.varied == (part,)
+    assert 50 < found.kept_pct < 100
+
+
 def test_a_wider_spread_moves_more(invented):
     few = invented.sample(300, random_state=2)
     narrow = dataclasses.replace(BPS, threshold_spread_pct=5.0)
@@ -313,6 +342,13 @@ def test_synthetic_rw_sum_to_their_kelurahan_and_go_with_density(invented):
     assert crowded.corr(published["density_per_km2"], method="spearman") > 0.2
 
 
+def test_synthetic_rw_are_slums_where_the_households_of_the_city_are(invented):
+    rng = np.random.default_rng(np.random.SeedSequence([0, 0]))  # as `synthetic.cities`
+    share = official.slum_shares(rng)
+    own = slums.scores_by_kelurahan(slums.score(invented, BPS)).set_index("kelurahan_code")
+    assert own["slum_rw_of_rw_pct"].corr(share[own.index]) > 0.9
+
+
 def test_synthetic_rw_of_a_seed_are_the_same(invented):
     pd.testing.assert_frame_equal(invented, synthetic.rw_variables(0))
     with pytest.raises(synthetic.SyntheticError, match="seed is -1"):
@@ -355,11 +391,17 @@ def test_what_is_wrong_with_a_users_table_is_named(own_file, old, new, message):
         slums.read_variables(own_file, BPS)
 
 
-def test_a_table_marked_as_synthetic_stays_so(tmp_path, invented):
-    marked = invented.copy()
-    marked.attrs = {"synthetic": True}
-    marked.to_parquet(tmp_path / "rw.parquet")
-    read = slums.read_variables(tmp_path / "rw.parquet", BPS)
+@pytest.mark.parametrize("name", ["rw.csv", "rw.parquet"])
+def test_a_table_marked_as_synthetic_stays_so(tmp_path, invented, name):
+    if name.endswith("csv"):
+        invented.to_csv(tmp_path / name, index=False)
+    else:
+        invented.to_parquet(tmp_path / name)
+    read = slums.read_variables(tmp_path / name, BPS)
     assert provenance.synthetic() and len(read) == len(invented)
+    np.testing.assert_allclose(slums.score(read, BPS)["score"], slums.score(invented, BPS)["score"])
+
+
+def test_a_file_that_is_not_there_is_named():
     with pytest.raises(slums.SlumError, match=r"none\.csv cannot be read"):
         slums.read_variables(paths.ROOT / "none.csv", BPS)

@@ -41,7 +41,8 @@ def read_variables(path: str | Path, rules: Rules) -> pd.DataFrame:
     path
         CSV or Parquet, one row per RW: ``kelurahan_code`` (10-digit BPS code), ``rw`` (``RW 08``,
         ``008`` or ``8``), the columns of ``rules``, and if known ``area_ha`` and
-        ``population_count``. A relative path counts from the project's folder.
+        ``population_count``. A column ``synthetic`` or an attribute of that name that is true
+        marks the run as synthetic. A relative path counts from the project's folder.
     rules
         `analysis.slums.read_rules`: whose columns are needed.
 
@@ -74,7 +75,8 @@ def read_variables(path: str | Path, rules: Rules) -> pd.DataFrame:
             f"{VARIABLES}: {shown} has no column {', '.join(absent)}, which {rules.name} needs "
             f"(it has: {', '.join(table.columns)})"
         )
-    provenance.record(path, synthetic=bool(table.attrs.get("synthetic")))
+    marked = "synthetic" in table and table["synthetic"].astype("str").str.lower().eq("true").any()
+    provenance.record(path, synthetic=bool(marked or table.attrs.get("synthetic")))
     table = table.assign(
         kelurahan_code=table["kelurahan_code"].astype("str").str.strip(), rw=rw_number(table["rw"])
     )
