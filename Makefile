@@ -49,7 +49,7 @@ SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
 SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
-SOURCES_15_slums_in_space := kelurahan_social_vulnerability_2013
+SOURCES_15_slums_in_space := kelurahan_population_2024 kelurahan_social_vulnerability_2013
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 # Without RW_VARIABLES and MICRODATA: what the synthetic city is made from.

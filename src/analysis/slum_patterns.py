@@ -51,7 +51,7 @@ LISTED_RW = {
 CLASSES = {slums.NOT_PUBLISHED: maps.NOT_PUBLISHED}
 CLASSES_WITHOUT_VALUE = {
     slums.LISTED: maps.Class("listed; floods not known", "#ffffff", "xxxx"),
-    slums.NONE_LISTED: maps.Class("none listed (not zero)", "white"),
+    slums.NONE_LISTED: maps.Class("none listed (not zero)", "white", "..."),
     slums.NOT_PUBLISHED: maps.NOT_PUBLISHED,
 }
 HEADERS = {
