@@ -220,7 +220,7 @@ def test_holes_of_areas_stay_empty():
     hole = shapely.Point(700_000, 9_310_000).buffer(5_000, 64)
     table = gpd.GeoDataFrame(
         {"kota_code": ["3171"], "kota": ["Jakarta Selatan"], "value": [1.0]},
-        geometry=[ring.difference(hole)],
+        geometry=[shapely.Polygon(ring.exterior, [hole.exterior])],  # both run the same way round
         crs=regions.CRS,
     )
     table.attrs["source"] = "mine"
@@ -301,6 +301,11 @@ def test_marked_areas_keep_their_colour(areas):
     assert "model alone" in [t.get_text() for t in axes_of(figure, "islands").texts]
 
 
+def test_a_mark_needs_a_value(areas):
+    table = without(areas.assign(weak=areas["kota_code"] == "3174"), "3174")
+    assert "model alone" not in entries(drawn(table, hatched=("weak", "model alone")))
+
+
 def test_words_beside_a_kota(areas):
     texts = words(drawn(areas, kota_labels={"3173": "4.5", "3101": "13.1"}))
     assert "PUSAT\n4.5" in texts and "Kepulauan Seribu 13.1\n(own scale)" in texts
@@ -349,6 +354,8 @@ def test_every_value_has_a_class(values, scheme, decimals):
     assert (values <= upper).all()
     lower = np.array([-np.inf, *found.breaks[:-1]])[number]
     assert (values > lower).all()
+    exact = maps.classify(values, scheme, 4)
+    assert found.breaks[0] >= exact.breaks[0]  # rounded up, never down
     if decimals is not None:  # the legend prints the limits as they are
         assert np.round(found.breaks[:-1], decimals) == pytest.approx(found.breaks[:-1])
 

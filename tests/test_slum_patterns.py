@@ -133,7 +133,15 @@ def test_the_outside_check_counts_pairs(tables):
     assert (row["highest_count"], row["lowest_count"]) == (2, 1)  # one kota has no list
     assert row["higher_pct"] == 100
     assert tests.loc["residents per km²", "higher_pct"] == 50
-    assert "100 % of pairs" in slum_patterns.vulnerability_words(tests.reset_index())
+    words = slum_patterns.contradictions_words(found)
+    assert "Of the most vulnerable none has no RW" in words
+    assert "Of the least vulnerable none has an RW" in words
+    turned = slum_patterns.against_vulnerability(
+        known, vulnerable.assign(group=vulnerable["group"].to_numpy()[::-1])
+    )
+    words = slum_patterns.contradictions_words(turned)
+    assert "Of the most vulnerable b has no RW" in words
+    assert "Of the least vulnerable c, a have an RW" in words
 
 
 def test_rank_correlation_with_its_interval():

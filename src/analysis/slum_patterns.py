@@ -80,6 +80,11 @@ HEADERS = {
     LISTED_SHARE: "Listed (%)",
     "density_per_km2": "Per km²",
     "flood_prone_share_pct": "Flood-prone (%)",
+    "highest_count": "Most: n",
+    "highest_median": "median",
+    "lowest_count": "Least: n",
+    "lowest_median": "median",
+    "higher_pct": "Pairs (%)",
     "listed_count": "Listed",
     "predicted_count": "Predicted",
     "interval": "Interval",
@@ -98,6 +103,9 @@ DECIMALS = {
     LISTED_SHARE: 0,
     "flood_prone_share_pct": 0,
     "rank_correlation": 2,
+    "highest_median": 0,
+    "lowest_median": 0,
+    "higher_pct": 0,
 }
 
 
@@ -172,8 +180,8 @@ def vulnerability_tests(found: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``variable, highest_count, lowest_count`` (kelurahan with a value), ``highest_median,
-        lowest_median, higher_pct`` (how often one of the highest has more than one of the lowest,
+        ``variable, highest_count, highest_median, lowest_count, lowest_median`` (of the kelurahan
+        with a value), ``higher_pct`` (how often one of the highest has more than one of the lowest,
         ties counted half; 50 is no difference) and ``p_value`` (Mann-Whitney, two-sided, exact
         where there are no ties).
     """
@@ -188,8 +196,8 @@ def vulnerability_tests(found: pd.DataFrame) -> pd.DataFrame:
             {
                 "variable": WORDS[name],
                 "highest_count": len(high),
-                "lowest_count": len(low),
                 "highest_median": high.median(),
+                "lowest_count": len(low),
                 "lowest_median": low.median(),
                 "higher_pct": 100 * test.statistic / (len(high) * len(low)) if test else np.nan,
                 "p_value": test.pvalue if test else np.nan,
@@ -414,16 +422,16 @@ def weights_words(found: Mapping[str, Moran]) -> str:
     )
 
 
-def vulnerability_words(tests: pd.DataFrame) -> str:
-    """The outside check in a sentence per variable."""
+def contradictions_words(found: pd.DataFrame) -> str:
+    """Which of the most vulnerable are not on the list, and which of the least are."""
+    high = found[(found["group"] == slums.HIGHEST) & (found["status"] == slums.NONE_LISTED)]
+    low = found[(found["group"] == slums.LOWEST) & (found["status"] == slums.LISTED)]
     told = [
-        f"{row.variable}, one of the most vulnerable has more than one of the least in "
-        f"{row.higher_pct:.0f} % of pairs (p = {row.p_value:.3f}; {row.highest_count} and "
-        f"{row.lowest_count} kelurahan)"
-        for row in tests.itertuples()
-        if pd.notna(row.p_value)
+        f"Of the {words} vulnerable {', '.join(own['kelurahan']) or 'none'} "
+        f"{'has' if len(own) < 2 else 'have'} {what} RW on the list."
+        for words, own, what in (("most", high, "no"), ("least", low, "an"))
     ]
-    return f"Of {'; of '.join(told)}."
+    return " ".join(told)
 
 
 def shortfall_words(missing: pd.DataFrame) -> str:
