@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import overlap, slums, synthetic
+from analysis import overlap, regions, synthetic
 from analysis.overlap import Overlap, OverlapError
 
 
@@ -203,11 +203,12 @@ def rw_table():
 def test_a_users_rw_alone_are_not_crossed_with_the_synthetic_city(rw_table, tmp_path, monkeypatch):
     monkeypatch.delenv("MICRODATA", raising=False)
     path = tmp_path / "rw.csv"
-    rw_table.drop(columns="area_name").to_csv(path, index=False)
+    rw_table.drop(columns=["area_name", "synthetic"]).to_csv(path, index=False)
     inputs = overlap.open_inputs(str(path))
     assert inputs.data is None and not inputs.synthetic
     assert len(inputs.rw) == len(rw_table)
     assert "not crossed" in inputs.words()
+    assert set(inputs.names()) == set(regions.areas()["kelurahan"])
     monkeypatch.setenv("RW_VARIABLES", str(path))
     assert overlap.open_inputs().data is None
 
@@ -215,7 +216,7 @@ def test_a_users_rw_alone_are_not_crossed_with_the_synthetic_city(rw_table, tmp_
 def test_real_rw_and_simulated_households_are_refused(rw_table, tmp_path, monkeypatch):
     monkeypatch.delenv("MICRODATA", raising=False)
     path = tmp_path / "rw.csv"
-    rw_table.drop(columns="area_name").to_csv(path, index=False)
+    rw_table.drop(columns=["area_name", "synthetic"]).to_csv(path, index=False)
     folder = overlap.households.synthetic_folder()
     with pytest.raises(OverlapError, match="RW is real and the microdata are simulated"):
         overlap.open_inputs(str(path), str(folder))
@@ -226,5 +227,18 @@ def test_without_anything_both_are_synthetic(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     inputs = overlap.open_inputs()
     assert inputs.synthetic and inputs.data.synthetic and "area_name" in inputs.rw
-    real = set(slums.published.regions.areas()["kelurahan"])
-    assert not real & set(inputs.rw["area_name"])
+    real = set(regions.areas()["kelurahan"])
+    assert not real & set(inputs.names())
+    assert (
+        inputs.names().to_dict()
+        == inputs.rw.groupby("kelurahan_code")["area_name"].first().to_dict()
+    )
+
+
+def test_invented_rw_in_a_file_keep_invented_names(rw_table, tmp_path, monkeypatch):
+    monkeypatch.delenv("MICRODATA", raising=False)
+    path = tmp_path / "rw.csv"
+    rw_table.drop(columns="area_name").to_csv(path, index=False)
+    inputs = overlap.open_inputs(str(path))
+    assert inputs.synthetic and inputs.data is None
+    assert not set(regions.areas()["kelurahan"]) & set(inputs.names())

@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from analysis import households, microdata, poverty_map, regions, slums, synthetic
 from analysis.microdata import Microdata
 from analysis.poverty import design
+from analysis.synthetic import names
 
 LEVEL = 0.95
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
@@ -41,8 +42,7 @@ class Inputs:
     Attributes
     ----------
     rw
-        RW with the variables of the score, with ``area_name`` if they are invented; None if the
-        user gave microdata alone.
+        RW with the variables of the score; None if the user gave microdata alone.
     data
         Microdata; None if the user gave a table of RW alone.
     synthetic
@@ -53,6 +53,13 @@ class Inputs:
     data: Microdata | None
     synthetic: bool
 
+    def names(self) -> pd.Series:
+        """Names of the kelurahan by code: invented ones if anything is simulated."""
+        listed = regions.areas().set_index("kelurahan_code")["kelurahan"]
+        if not self.synthetic:
+            return listed
+        return names.names(listed.index).set_index("kelurahan_code")["area_name"]
+
     def words(self) -> str:
         """What is there, and what has to be given for the rest."""
         if self.rw is None:
@@ -62,8 +69,8 @@ class Inputs:
             )
         if self.data is None:
             return (
-                "There are no microdata: give MICRODATA=path for the overlap with poverty. Real "
-                "RW are not crossed with invented poverty."
+                "There are no microdata: give MICRODATA=path for the overlap with poverty. RW that "
+                "are given are not crossed with invented poverty."
             )
         if self.synthetic:
             return "RW and households are those of the synthetic city, which is one and the same."
@@ -95,7 +102,7 @@ def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -
     if not rw_path and not microdata_path:
         return Inputs(synthetic.rw_variables(seed), households.open_microdata(), True)
     rw = slums.read_variables(rw_path, slums.read_rules()) if rw_path else None
-    simulated = rw is not None and ("area_name" in rw or bool(rw.attrs.get("synthetic")))
+    simulated = rw is not None and _marked(rw)
     data = households.open_microdata(microdata_path) if microdata_path else None
     if rw is not None and data is not None and data.synthetic != simulated:
         kind = {True: "simulated", False: "real"}
@@ -104,6 +111,12 @@ def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -
             "they are not crossed; give both, or one alone"
         )
     return Inputs(rw, data, simulated or bool(data is not None and data.synthetic))
+
+
+def _marked(rw: pd.DataFrame) -> bool:
+    """What `analysis.synthetic.rw_variables` makes keeps its mark in any file."""
+    column = "synthetic" in rw and rw["synthetic"].astype("str").str.lower().eq("true").any()
+    return bool(column or rw.attrs.get("synthetic"))
 
 
 def poverty(
