@@ -63,6 +63,9 @@ def test_the_same_notebook_gives_the_same_bytes_in_another_folder(built, tmp_pat
         again = tmp_path / pdf.name
         report.build(built / "build" / f"{pdf.stem}.ipynb", again)
         assert provenance.sha256(again) == provenance.sha256(pdf), pdf.name
+    files = {file.name: file.read_bytes() for file in (built / "reports").glob("*.csv")}
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("*.csv")} == files
+    assert "14_poverty_map_kelurahan.csv" in files
 
 
 def test_each_notebook_reads_what_the_makefile_says(built):

@@ -1,3 +1,4 @@
+import io
 import struct
 from unittest import mock
 
@@ -158,3 +159,34 @@ def test_a_table_of_an_earlier_version_is_not(nothing_read):
     behind = [{"path": "x", "sha256": "0", "sources": [], "direct": True}]
     provenance.record(paths.ROOT / "README.md", behind=behind)
     assert not provenance.synthetic()
+
+
+# ---- files -----------------------------------------------------------------------------------
+
+
+def in_file(shown) -> pd.DataFrame:
+    bundle, metadata = shown[-1]
+    assert metadata == {display.FILE: {"name": "areas"}}
+    assert "`…_areas.csv`" in bundle["text/markdown"]
+    return pd.read_csv(io.StringIO(bundle[display.FILE]))
+
+
+def test_a_file_carries_its_source_and_the_mark_in_every_row(shown, monkeypatch):
+    table = pd.DataFrame({"area": ["Tebet, barat", "Pulo"], "p0_pct": [1.25, None]})
+    for simulated in (True, False):
+        monkeypatch.setattr(provenance, "synthetic", lambda answer=simulated: answer)
+        display.show_file(table, name="areas", source=["release_dates"])
+        found = in_file(shown)
+        assert found["source"].str.startswith("Source: ").all()
+        assert ("note" in found) == simulated
+        assert not simulated or (found["note"] == display.SYNTHETIC).all()
+        pd.testing.assert_frame_equal(found[["area", "p0_pct"]], table, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("../areas", "p0_pct"), ("", "p0_pct"), ("areas", "note")]
+)
+def test_a_file_that_could_lie_elsewhere_or_lose_its_mark_is_refused(shown, name, column):
+    with pytest.raises(ValueError, match="a file needs a name of letters"):
+        display.show_file(pd.DataFrame({column: [1]}), name=name, source=["release_dates"])
+    assert not shown

@@ -4,7 +4,7 @@ import re
 import nbformat
 import pytest
 
-from analysis import provenance, report, runner
+from analysis import display, provenance, report, runner
 
 FIGURE = """
 from matplotlib import pyplot as plt
@@ -168,3 +168,26 @@ def test_a_report_on_simulated_data_has_a_band_on_every_page(executed, typst_sou
     assert re.search(band, marked, re.DOTALL) and "Synthetic data" not in real
     # The band, and the table's note (pandoc writes a dash as two hyphens).
     assert len(re.findall("Synthetic data (–|--) not an estimate", marked)) == 2
+
+
+FILE = """
+import pandas as pd
+from analysis import display, provenance
+provenance.record(sources.verified("release_dates"), ["release_dates"], synthetic=True)
+table = pd.DataFrame({"kelurahan": ["Menteng", "Évo"], "rate": [1234.5, None]})
+display.show_file(table, name="rates", source=["release_dates"])
+"""
+
+
+def test_a_file_of_a_notebook_is_written_beside_the_pdf_with_its_mark(executed, tmp_path):
+    path = executed("from analysis import sources", FILE)
+    report.build(path, tmp_path / "reports" / "a.pdf")
+    report.build(path, tmp_path / "pictures" / "a.png")
+    assert [f.name for f in (tmp_path / "pictures").iterdir()] == ["a.png"]
+    assert {f.name for f in (tmp_path / "reports").iterdir()} == {"a.pdf", "a_rates.csv"}
+    written = (tmp_path / "reports" / "a_rates.csv").read_bytes()
+    assert written.startswith(b"\xef\xbb\xbf")  # or a spreadsheet reads the names as Latin
+    lines = written.decode("utf-8-sig").splitlines()
+    assert lines[0] == "note,kelurahan,rate,source"
+    assert lines[1].startswith(f"{display.SYNTHETIC},Menteng,1234.5,")
+    assert lines[2].startswith(f"{display.SYNTHETIC},Évo,,")

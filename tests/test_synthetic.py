@@ -128,6 +128,10 @@ def test_the_two_sources_of_population_differ_by_up_to_a_sixth():
     assert table.abs().idxmax() == "3173"
     # 2,331,411 registered, against 70,600 / 3.03 %
     assert table["3171"] == pytest.approx(0.06, abs=0.01)
+    words = synthetic.population_words("2024-03")
+    assert f"{table.min():+.1f} %".replace("-", "−") in words
+    assert f"{table.max():+.1f} %" in words
+    assert regions.KOTA[table.idxmin()] in words and regions.KOTA[table.idxmax()] in words
 
 
 def test_population_is_shared_out_by_registered_residents(regular):

@@ -626,6 +626,8 @@ def contents_words(data: microdata.Microdata) -> str:
     told = []
     if data.synthetic:
         told.append("These data are synthetic, and everything made from them says so.")
+    if data.truth is not None:
+        told.append(synthetic.population_words(data.periods[-1]))
     for period, own in data.survey.groupby("period"):
         drawn = own["cluster"].nunique()
         told.append(

@@ -33,6 +33,7 @@ from analysis.poverty_map.estimation import (
 from analysis.poverty_map.shown import (
     DECIMALS,
     HEADERS,
+    WIDTHS,
     answer,
     appendix_table,
     area_table,
@@ -51,6 +52,7 @@ from analysis.poverty_map.shown import (
     poorest_words,
     precision_words,
     range_words,
+    unavailable,
 )
 from analysis.poverty_map.trials import (
     against_truth,
@@ -60,6 +62,7 @@ from analysis.poverty_map.trials import (
     draw_truth,
     trial,
     trials,
+    truth,
     truth_words,
 )
 
@@ -69,6 +72,7 @@ __all__ = [
     "KECAMATAN",
     "KELURAHAN",
     "LEVEL",
+    "WIDTHS",
     "PovertyMap",
     "PovertyMapError",
     "against_truth",
@@ -111,5 +115,7 @@ __all__ = [
     "transformations",
     "trial",
     "trials",
+    "truth",
     "truth_words",
+    "unavailable",
 ]

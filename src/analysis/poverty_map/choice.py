@@ -183,8 +183,8 @@ def covariate_words(sets: pd.DataFrame, rises: pd.Series) -> str:
     """What the covariates explain, and which of them AIC could do without."""
     words = (
         f"All covariates together explain {100 * sets['r2'].iloc[-1]:.0f} % of the variance "
-        f"between households, the kota alone {100 * sets['r2'].iloc[0]:.0f} %; between areas remains "
-        f"a share of {100 * sets['icc'].iloc[-1]:.1f} % of what is left."
+        f"between households, the kota alone {100 * sets['r2'].iloc[0]:.0f} %; between areas "
+        f"remains a share of {100 * sets['icc'].iloc[-1]:.1f} % of what is left."
     )
     spare = rises[rises < 0]
     if len(spare):

@@ -70,7 +70,11 @@ def covariates(survey: pd.DataFrame, census: pd.DataFrame) -> list[str]:
 
 
 def estimates(
-    data: Microdata, period: str, line: str | float = households.NATIONAL, **options: Any
+    data: Microdata,
+    period: str,
+    line: str | float = households.NATIONAL,
+    kota_code: str = "",
+    **options: Any,
 ) -> dict[str, PovertyMap]:
     """The maps of a period by level, for the levels that the microdata allow.
 
@@ -81,6 +85,8 @@ def estimates(
     period, line
         As in `analysis.households.welfare`. Benchmarks are the official figures of both, where
         they are published for all kota.
+    kota_code
+        A kota that alone is shown (`of_kota`), or empty for all.
     options
         ``transformation, replicates, seed, executor, rule`` of `estimate`.
 
@@ -89,9 +95,10 @@ def estimates(
     HouseholdError, PovertyMapError, analysis.sae.SaeError
         See `analysis.households.welfare` and `estimate`.
     """
+    _check_kota(kota_code)
     survey = households.welfare(data, period, line)
     target = official(households.official(period, line))
-    return {
+    made = {
         level: estimate(
             survey,
             data.census,
@@ -103,6 +110,13 @@ def estimates(
         )
         for level in levels(data)
     }
+    return of_kota(made, kota_code)
+
+
+def _check_kota(kota_code: str) -> None:
+    if kota_code and kota_code not in regions.KOTA:
+        known = ", ".join(f"{code} {name}" for code, name in regions.KOTA.items())
+        raise PovertyMapError(f"kota_code {kota_code!r} is unknown: there are {known}, or '' (all)")
 
 
 def of_kota(made: Mapping[str, PovertyMap], kota_code: str) -> dict[str, PovertyMap]:
@@ -115,9 +129,7 @@ def of_kota(made: Mapping[str, PovertyMap], kota_code: str) -> dict[str, Poverty
     PovertyMapError
         There is no such kota.
     """
-    if kota_code and kota_code not in regions.KOTA:
-        known = ", ".join(f"{code} {name}" for code, name in regions.KOTA.items())
-        raise PovertyMapError(f"kota_code {kota_code!r} is unknown: there are {known}, or '' (all)")
+    _check_kota(kota_code)
     if not kota_code:
         return dict(made)
     return {

@@ -79,7 +79,7 @@ HEADERS = {
     "factor": "Factor",
     "grade": "Grade",
     "asked": "Asked",
-    "chance_pct": "Among the poorest tenth (%)",
+    "chance_pct": "Poorest tenth (%)",
     "change_points": "Change (points)",
     "lower_points": "95 % from",
     "upper_points": "to",
@@ -110,6 +110,8 @@ _WHOLE = ("grade", "chance_pct", "cv_pct", "poor_count", "n_households", "terms"
 DECIMALS = dict.fromkeys(HEADERS, 2) | dict.fromkeys(_WHOLE, 0)
 DECIMALS |= {"poor_share_pct": 1, "aic": 1, "bic": 1, "coverage_pct": 1, "coverage_se_points": 1}
 DECIMALS |= {"icc": 3, "r2": 3, "sigma2_u": 4}
+# Of the two tables with a row for every area and thirteen columns.
+WIDTHS = (0.11, 0.16, *[0.73 / 11] * 11)
 _DIGITS_OF_FILE = 4
 
 
@@ -178,7 +180,8 @@ def file_table(mapped: PovertyMap, named: pd.DataFrame, chance: pd.Series) -> pd
     columns += ["poor_count", "poorest_tenth_probability", "asked", "grade"]
     columns += ["model_p0_pct", "factor"]
     table = table.sort_values(["kota_code", "area_name"])[columns].reset_index(drop=True)
-    return table.round({"poor_count": 0, "population_count": 0}).round(_DIGITS_OF_FILE)
+    counts = ["poor_count", "population_count"]
+    return table.round(_DIGITS_OF_FILE).assign(**table[counts].round().astype("int64"))
 
 
 def change_table(named: pd.DataFrame, changed: pd.DataFrame, most: int = 12) -> pd.DataFrame:
@@ -217,6 +220,11 @@ def answer(made: Mapping[str, PovertyMap]) -> str:
     if KELURAHAN in made:
         told.append(poorest_words(poorest(made[KELURAHAN].areas), made[KELURAHAN].areas))
     return " ".join(told)
+
+
+def unavailable(level: str) -> str:
+    """What stands in place of the figures of a level that the files do not allow."""
+    return f"No figures by {level}: what these files would need for them is in the answer above."
 
 
 def range_words(mapped: PovertyMap) -> str:
@@ -263,8 +271,9 @@ def factor_words(mapped: PovertyMap) -> str:
     if np.allclose(factor, 1, atol=1e-9):
         return "There is no official figure to add up to: the estimates are those of the model."
     low, high = factor.min(), factor.max()
-    words = f"The factors that make the {mapped.level} add up to their kota run from {low:.2f} to "
-    words += f"{high:.2f}. "
+    one = len(set(mapped.areas["kota_code"])) == 1
+    words = f"The factors that make the {mapped.level} add up to their kota "
+    words += f"are {low:.2f}. " if one else f"run from {low:.2f} to {high:.2f}. "
     if (factor - 1).abs().max() > 0.3:
         return words + "A factor so far from 1 is a sign of a wrong model or of different frames."
     return words + "None is far from 1."

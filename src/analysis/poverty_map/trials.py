@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis import households, synthetic
+from analysis.microdata import Microdata
 from analysis.poverty_map.estimation import (
     KECAMATAN,
     KELURAHAN,
@@ -21,6 +22,17 @@ EDITION_WORDS = {
     synthetic.REGULAR: "as the model assumes",
     synthetic.MISSPECIFIED: "heavy tails, unequal variances, cluster effects",
 }
+
+
+def truth(data: Microdata, period: str, line: str | float) -> pd.DataFrame | None:
+    """The true figures of a synthetic city in a period, one row per kelurahan.
+
+    None where there are none: of real data, and below another line than that of the city.
+    """
+    if data.truth is None or line != households.NATIONAL:
+        return None
+    own = data.truth[data.truth["period"] == period]
+    return own if len(own) else None
 
 
 def against_truth(areas: pd.DataFrame, truth: pd.DataFrame, level: str) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from analysis.synthetic.cities import (
     of_period,
 )
 from analysis.synthetic.files import is_marked, read_table, write, write_city
-from analysis.synthetic.official import SyntheticError, populations
+from analysis.synthetic.official import SyntheticError, population_words, populations
 from analysis.synthetic.rw import rw_variables
 from analysis.synthetic.sampling import survey
 from analysis.synthetic.welfare import COVARIATES
@@ -40,6 +40,7 @@ __all__ = [
     "city",
     "is_marked",
     "of_period",
+    "population_words",
     "populations",
     "read_table",
     "rw_variables",

@@ -94,6 +94,19 @@ def populations(period: str) -> pd.DataFrame:
     )
 
 
+def population_words(period: str) -> str:
+    """What the residents of a city rest on, and how far the two sources differ."""
+    table = populations(period)
+    low, high = table["difference_pct"].min(), table["difference_pct"].max()
+    lowest, highest = table.set_index("kota")["difference_pct"].agg(["idxmin", "idxmax"])
+    return (
+        "The residents of each kota are those that its number of poor and its P0 imply, shared out "
+        "among its kelurahan by the residents registered in 2024. The two count different people: "
+        f"those registered are {low:+.1f} % ({lowest}) to {high:+.1f} % ({highest}) off those "
+        "implied."
+    ).replace("-", "−")
+
+
 def registered_population() -> pd.Series:
     """Registered residents of 2024 by code of the 267 kelurahan, sorted."""
     table = sources.read("kelurahan_population_2024")
