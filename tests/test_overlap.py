@@ -101,6 +101,8 @@ def test_the_probability_of_the_first_is_one_where_nothing_is_uncertain():
     ranked = overlap.priority(own, top=5)
     assert list(ranked["probability_pct"].head(5)) == [100] * 5
     assert ranked["probability_pct"].iloc[5:].max() == 0
+    words = "above 90 % for 5, above 50 % for 5 and above 5 % for 5 of 20 kelurahan"
+    assert words in overlap.priority_words(ranked, 5)
     assert set(ranked["area_code"].head(5)) == {f"31730100{i:02d}" for i in range(15, 20)}
     unsure = overlap.priority(made(np.arange(1, 21.0), np.arange(1, 21.0), rmse=5.0), top=5)
     assert unsure["probability_pct"].head(5).min() < 100

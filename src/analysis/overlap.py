@@ -534,11 +534,10 @@ def answer(direct: pd.DataFrame, overlap: Overlap | None) -> str:
 
 def priority_words(table: pd.DataFrame, top: int) -> str:
     """How many areas are surely, and how many possibly, among the first."""
-    chance = table["probability_pct"]
+    above = [int((table["probability_pct"] > limit).sum()) for limit in (90, 50, 5)]
     return (
-        f"The first {top}: {int((chance > 90).sum())} areas are among them with a probability "
-        f"above 90 %, {int((chance > 50).sum())} with more than 50 %; {int((chance > 5).sum())} "
-        "cannot be ruled out at 5 %."
+        f"The probability of being among the first {top} is above 90 % for {above[0]}, above 50 % "
+        f"for {above[1]} and above 5 % for {above[2]} of {len(table)} kelurahan."
     )
 
 
