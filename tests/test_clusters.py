@@ -131,14 +131,39 @@ def test_noise_is_called_noise():
     assert named <= 12
 
 
-def test_cross_moran(patch):
-    values, near, hot = patch
-    here = clusters.cross_moran(values, hot.astype(float), near, permutations=199)
-    assert here.value > here.high
-    noise = pd.Series(np.random.default_rng(1).normal(size=144), index=near.codes)
-    assert abs(clusters.cross_moran(values, noise, near, permutations=199).value) < 0.2
-    own = clusters.moran(values, near, permutations=9).value
-    assert clusters.moran_value(values, near) == pytest.approx(own)
+def test_moran_of_rates_is_that_of_sudden_infant_deaths():
+    table, near = example("sids2.shp", "sids2.gal")
+    found = clusters.moran_of_rates(table["SID79"], table["BIR79"], near, permutations=999)
+    # esda 2.9, docstring of Moran_Rate.
+    assert found.value == pytest.approx(0.1662, abs=5e-5)
+    assert found.low < 0 < found.high < found.value and found.p_value < 0.02
+
+
+def test_moran_of_one_group_is_the_plain_one(patch):
+    values, near, _ = patch
+    one = pd.Series("a", index=values.index)
+    found = clusters.moran_within(values, one, near, permutations=999)
+    plain = clusters.moran(values, near, permutations=999)
+    assert found.value == pytest.approx(plain.value)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.02)
+    assert found.value == pytest.approx(clusters.moran_value(values, near))
+    assert found == clusters.moran_within(values, one, near, permutations=999)
+
+
+def test_groups_that_differ_are_no_pattern_within_them():
+    """Two halves of noise of different means and spreads: only the plain statistic is large."""
+    near = neighbours.bordering(grid(12, alone=False))
+    half = pd.Series(np.arange(144) < 72, index=near.codes)
+    small = 0
+    for seed in range(40):
+        noise = np.random.default_rng(seed).normal(size=144)
+        values = pd.Series(np.where(half, 10 + 5 * noise, noise), index=near.codes)
+        found = clusters.moran_within(values, half, near, permutations=199)
+        assert clusters.moran_value(values, near) > found.high
+        small += found.p_value <= 0.05
+    assert small <= 6
+    with pytest.raises(neighbours.NeighbourError, match="every group"):
+        clusters.moran_within(half.astype(float), half, near, permutations=9)
 
 
 def test_gi_star_needs_a_natural_zero(patch):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import spreg
 from libpysal import examples
-from libpysal.graph import read_gal
+from libpysal.graph import Graph, read_gal
 
 from analysis import spatial_regression as regression
 from analysis.neighbours import NeighbourError, Neighbours
@@ -76,6 +76,24 @@ def test_ols_of_crime_in_columbus_is_the_published_one():
     found = regression.fit(table, "CRIME", ["INC", "HOVAL"], near, draws=50)
     # Anselin (1988), Spatial econometrics, table 12.4: 68.619, -1.597, -0.274.
     np.testing.assert_allclose(column(found, "OLS"), [68.619, -1.597, -0.274], atol=5e-4)
+
+
+def test_robust_errors_of_columbus_are_the_published_ones():
+    table = gpd.read_file(examples.get_path("columbus.shp"))
+    near = Neighbours("rook", Graph.build_contiguity(table, rook=True))
+    found = regression.fit(table, "HOVAL", ["INC", "CRIME"], near, draws=20).robust
+    error = found[found["model"] == "error"]
+    # spreg 1.9, docstring of GM_Error_Het (step1c=True).
+    np.testing.assert_allclose(error["estimate"], [47.9963, 0.7105, -0.5588, 0.4118], atol=5e-5)
+    np.testing.assert_allclose(error["se"], [11.479, 0.3681, 0.1616, 0.168], atol=5e-5)
+    # HC3 by its formula: residuals over one less their leverage.
+    x = np.column_stack([np.ones(49), table[["INC", "CRIME"]]])
+    inverse = np.linalg.inv(x.T @ x)
+    residual = table["HOVAL"] - x @ (inverse @ x.T @ table["HOVAL"].to_numpy())
+    weighed = (residual / (1 - np.einsum("ij,jk,ik->i", x, inverse, x))).to_numpy()
+    variance = inverse @ (x.T * weighed**2) @ x @ inverse
+    own = found.loc[found["model"] == "OLS", "se"]
+    np.testing.assert_allclose(own, np.sqrt(np.diag(variance)))
 
 
 def test_effects_are_those_of_the_matrices(baltimore):

@@ -26,6 +26,7 @@ FALSE_DISCOVERY_RATE = 0.05
 HIGH_HIGH, LOW_LOW, HIGH_LOW, LOW_HIGH = "High-High", "Low-Low", "High-Low", "Low-High"
 HOT, COLD = "hot spot", "cold spot"
 NEITHER = "not significant"
+_CHUNK = 500  # permutations at a time: RW are many
 _QUADRANTS = {1: HIGH_HIGH, 2: LOW_HIGH, 3: LOW_LOW, 4: HIGH_LOW}  # as esda numbers them
 
 
@@ -36,9 +37,9 @@ class Moran:
     Attributes
     ----------
     value, expected
-        I, and its mean if values were placed at random: -1 / (n - 1).
+        I, and its mean if values were placed at random: -1 / (n - 1), but for `moran_within`.
     p_value
-        Two-sided, from permutations of all values.
+        Two-sided, from permutations of all values, or of those of a group.
     z
         Distance of I from the mean of the permutations, in their standard deviations.
     low, high
@@ -80,17 +81,7 @@ def moran(
     own = neighbours.aligned(values, near)
     with _seeded(seed):
         found = esda.Moran(own.to_numpy(), near.weights, permutations=permutations)
-    return Moran(
-        value=float(found.I),
-        expected=float(found.EI),
-        z=float(found.z_sim),
-        p_value=float(calculate_significance(found.I, found.sim[None, :], "two-sided")),
-        low=float(np.quantile(found.sim, 0.025)),
-        high=float(np.quantile(found.sim, 0.975)),
-        area_count=len(own),
-        permutations=permutations,
-        rule=near.rule,
-    )
+    return _moran(found.I, found.EI, found.sim, near.rule, len(own))
 
 
 def moran_value(values: pd.Series, near: Neighbours) -> float:
@@ -99,34 +90,81 @@ def moran_value(values: pd.Series, near: Neighbours) -> float:
     return float(esda.Moran(own.to_numpy(), near.weights, permutations=0).I)
 
 
-def cross_moran(
-    values: pd.Series,
-    of_neighbours: pd.Series,
+def moran_of_rates(
+    counts: pd.Series,
+    bases: pd.Series,
     near: Neighbours,
     *,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> Moran:
-    """Bivariate Moran's I: a variable here with another one next door.
+    """Moran's I of rates whose bases differ, standardised by empirical Bayes.
 
-    The other variable is permuted, so that the correlation of the two in the same area is not
-    what is tested.
+    A rate over few cases scatters more than one over many; here each is divided by its own
+    standard deviation first [Assuncao and Reis 1999]. ``counts`` and ``bases`` by area code;
+    otherwise as `moran`.
     """
-    here, there = neighbours.aligned(values, near), neighbours.aligned(of_neighbours, near)
+    count, base = neighbours.aligned(counts, near), neighbours.aligned(bases, near)
     with _seeded(seed):
-        found = esda.Moran_BV(
-            here.to_numpy(), there.to_numpy(), near.means, permutations=permutations
+        found = esda.Moran_Rate(
+            count.to_numpy(), base.to_numpy(), near.weights, permutations=permutations
         )
+    return _moran(found.I, found.EI, found.sim, near.rule, len(count))
+
+
+def moran_within(
+    values: pd.Series,
+    groups: pd.Series,
+    near: Neighbours,
+    *,
+    permutations: int = PERMUTATIONS,
+    seed: int = 0,
+) -> Moran:
+    """Moran's I of the distances from the means of groups, permuted within the groups only.
+
+    Whether neighbours resemble each other beyond what the groups do: values of different groups
+    are not exchangeable, since means and spreads differ.
+
+    Parameters
+    ----------
+    values, groups
+        By area code.
+    near, permutations, seed
+        As for `moran`.
+    """
+    own = neighbours.aligned(values, near)
+    group = groups.reindex(own.index).to_numpy()
+    centred = (own - own.groupby(group).transform("mean")).to_numpy()
+    if not centred.any():
+        raise neighbours.NeighbourError("all values of a group are the same, in every group")
+    weights = near.weights.sparse
+    rng = np.random.default_rng(seed)
+    places = [np.flatnonzero(group == name) for name in np.unique(group)]
+    simulated = np.empty(permutations)
+    for start in range(0, permutations, _CHUNK):
+        size = min(_CHUNK, permutations - start)
+        drawn = np.empty((len(own), size))
+        for place in places:
+            drawn[place] = rng.permuted(np.tile(centred[place, None], size), axis=0)
+        simulated[start : start + size] = (drawn * (weights @ drawn)).sum(axis=0)
+    # The denominator is that of every permutation: the values, and so their squares, are the same.
+    scale = len(own) / weights.sum() / (centred @ centred)
+    value = scale * (centred @ (weights @ centred))
+    simulated *= scale
+    return _moran(value, simulated.mean(), simulated, near.rule, len(own))
+
+
+def _moran(value: float, expected: float, simulated: np.ndarray, rule: str, count: int) -> Moran:
     return Moran(
-        value=float(found.I),
-        expected=float(found.EI_sim),
-        z=float(found.z_sim),
-        p_value=float(calculate_significance(found.I, found.sim[None, :], "two-sided")),
-        low=float(np.quantile(found.sim, 0.025)),
-        high=float(np.quantile(found.sim, 0.975)),
-        area_count=len(here),
-        permutations=permutations,
-        rule=near.rule,
+        value=float(value),
+        expected=float(expected),
+        z=float((value - simulated.mean()) / simulated.std()),
+        p_value=float(calculate_significance(value, simulated[None, :], "two-sided")),
+        low=float(np.quantile(simulated, 0.025)),
+        high=float(np.quantile(simulated, 0.975)),
+        area_count=count,
+        permutations=len(simulated),
+        rule=rule,
     )
 
 

@@ -1,8 +1,7 @@
 """Where slums and poverty overlap, and how sure that is.
 
 Poverty of small areas is an estimate. All figures here are computed on many draws of the rates of
-all areas, each from a beta distribution with the estimate as mean and its MSE as variance. The
-draws are as scattered as the truth may be, where the estimates themselves are shrunk towards the
+all areas (`analysis.poverty_map.draw_rates`). The draws are as scattered as the truth may be, where the estimates themselves are shrunk towards the
 model, so that their dissimilarity would be too small.
 
 What areas show is not what households show: an area may have slums and poor people who do not live
@@ -102,7 +101,7 @@ def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -
     if not rw_path and not microdata_path:
         return Inputs(synthetic.rw_variables(seed), households.open_microdata(), True)
     rw = slums.read_variables(rw_path, slums.read_rules()) if rw_path else None
-    simulated = rw is not None and _marked(rw)
+    simulated = rw is not None and slums.is_synthetic(rw)
     data = households.open_microdata(microdata_path) if microdata_path else None
     if rw is not None and data is not None and data.synthetic != simulated:
         kind = {True: "simulated", False: "real"}
@@ -111,12 +110,6 @@ def open_inputs(rw_path: str = "", microdata_path: str = "", *, seed: int = 0) -
             "they are not crossed; give both, or one alone"
         )
     return Inputs(rw, data, simulated or bool(data is not None and data.synthetic))
-
-
-def _marked(rw: pd.DataFrame) -> bool:
-    """What `analysis.synthetic.rw_variables` makes keeps its mark in any file."""
-    column = "synthetic" in rw and rw["synthetic"].astype("str").str.lower().eq("true").any()
-    return bool(column or rw.attrs.get("synthetic"))
 
 
 def poverty(
@@ -219,11 +212,7 @@ def joined(
             f"{len(lost)} areas have no share of slum residents ({', '.join(lost[:3])}"
             f"{' …' if len(lost) > 3 else ''}): leave them out, or give the share"
         )
-    mean = np.clip(areas["p0_pct"].to_numpy() / 100, 1e-6, 1 - 1e-6)
-    variance = (areas["rmse_points"].to_numpy() / 100) ** 2
-    size = mean * (1 - mean) / np.clip(variance, 1e-12, 0.98 * mean * (1 - mean)) - 1
-    rates = np.random.default_rng(seed).beta(mean * size, (1 - mean) * size, (draws, len(mean)))
-    return Overlap(areas, rates)
+    return Overlap(areas, poverty_map.draw_rates(areas, draws, seed))
 
 
 def concentration_curve(overlap: Overlap) -> pd.DataFrame:

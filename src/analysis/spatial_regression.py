@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import spreg
+import statsmodels.api as sm
+from libpysal.weights import W
 from scipy import stats
 
 from analysis import neighbours
@@ -43,6 +45,9 @@ class SpatialRegression:
         Breusch-Pagan, and likelihood ratios of Durbin against lag and error.
     fits
         ``model, log_likelihood, parameter_count, aic``.
+    robust
+        ``model, term, estimate, se, p_value`` where errors may have any variances: OLS with HC3
+        [MacKinnon and White 1985], and the error model by GMM [Kelejian and Prucha 2010].
     """
 
     outcome: str
@@ -53,6 +58,7 @@ class SpatialRegression:
     effects: pd.DataFrame
     tests: pd.DataFrame
     fits: pd.DataFrame
+    robust: pd.DataFrame
 
     def estimate(self, model: str, term: str) -> pd.Series:
         """``estimate, se, p_value`` of one term of one model."""
@@ -148,6 +154,25 @@ def fit(
                 "parameter_count": [len(terms) + 1 for _, terms in fitted.values()],
             }
         ).assign(aic=lambda t: 2 * t["parameter_count"] - 2 * t["log_likelihood"]),
+        robust=_robust(y, x, weights, names),
+    )
+
+
+def _robust(y: np.ndarray, x: np.ndarray, weights: W, names: list[str]) -> pd.DataFrame:
+    least = sm.OLS(y[:, 0], sm.add_constant(x, has_constant="add")).fit(cov_type="HC3")
+    rows = pd.DataFrame(
+        {
+            "model": OLS,
+            "term": [_CONSTANT, *names],
+            "estimate": least.params,
+            "se": least.bse,
+            "p_value": least.pvalues,
+        }
+    )
+    with _quiet():
+        error = spreg.GM_Error_Het(y, x, weights, step1c=True)
+    return pd.concat(
+        [rows, _coefficients(ERROR, error, [_CONSTANT, *names, _LAMBDA])], ignore_index=True
     )
 
 

@@ -2,6 +2,13 @@
 
 What is published by RW covers three kota and is incomplete there (`published`). A score needs
 the user's table of RW variables, or the synthetic city's (`analysis.synthetic.rw_variables`).
+
+published    lists and counts as published, in their three states
+rules        declared thresholds, weights and cut-offs
+scores       scores and classes by rules, and how much the rules decide
+units        the user's table of RW variables, and polygons of RW
+prediction   a count model where nothing is published by RW, and whether it may be used
+shown        tables and words of the scores (not imported here)
 """
 
 from analysis.slums.prediction import PredictionCheck, predict, validate_prediction
@@ -43,6 +50,7 @@ from analysis.slums.scores import (
 from analysis.slums.units import (
     RwBoundaries,
     boundaries_path,
+    is_synthetic,
     read_boundaries,
     read_variables,
     variables_path,
@@ -76,6 +84,7 @@ __all__ = [
     "doubtful",
     "draw_counts",
     "frame_words",
+    "is_synthetic",
     "listed_words",
     "parts_words",
     "predict",

@@ -231,7 +231,7 @@ def rules_table(rules: Rules) -> pd.DataFrame:
 
 
 def _limits(measure: Measure) -> str:
-    name = measure.column.removesuffix("_pct").replace("_", " ").replace("100m2", "100 m2")
+    name = measure.column.removesuffix("_pct").replace("_", " ").replace("100m2", "100 m²")
     sign = {True: "above", False: "from"}
     limits = "/".join(f"{step.limit:g}" for step in measure.steps)
     unit = " %" if measure.column.endswith("_pct") else ""

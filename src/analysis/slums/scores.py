@@ -1,6 +1,6 @@
 """Slum scores of RW by declared rules, their aggregation, and how much the rules decide."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -157,7 +157,7 @@ class Sensitivity:
         slum = self.rows["slum_class"] != NOT_SLUM
         kept = self.rows.loc[slum, "kept_share"].mean() * 100
         return (
-            f"With {' and '.join(self.varied)} varied, {self.kept_pct:.0f} % of all RW keep their "
+            f"With {_listed(self.varied)} varied, {self.kept_pct:.0f} % of all RW keep their "
             f"class and {kept:.0f} % of the slum RW do, and the number of slum RW lies between "
             f"{low:.0f} and {high:.0f} in nine of ten draws (declared rules: {slum.sum()}). "
             f"Cohen's kappa is {self.draws['kappa'].median():.2f} (median)."
@@ -264,10 +264,14 @@ def sensitivity_table(
         low, high = found.draws["slum_rw_count"].quantile([0.05, 0.95])
         kappa = found.draws["kappa"].quantile([0.5, 0.05, 0.95])
         rows.append(
-            [" and ".join(vary), found.kept_pct, found.robust_pct, *kappa, int(low), int(high)]
+            [_listed(vary), found.kept_pct, found.robust_pct, *kappa, round(low), round(high)]
         )
     columns = ["varied", "kept_pct", "robust_pct", "kappa", "kappa_low", "kappa_high"]
     return pd.DataFrame(rows, columns=[*columns, "slum_rw_low_count", "slum_rw_high_count"])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _agreement(

@@ -75,8 +75,7 @@ def read_variables(path: str | Path, rules: Rules) -> pd.DataFrame:
             f"{VARIABLES}: {shown} has no column {', '.join(absent)}, which {rules.name} needs "
             f"(it has: {', '.join(table.columns)})"
         )
-    marked = "synthetic" in table and table["synthetic"].astype("str").str.lower().eq("true").any()
-    provenance.record(path, synthetic=bool(marked or table.attrs.get("synthetic")))
+    provenance.record(path, synthetic=is_synthetic(table))
     table = table.assign(
         kelurahan_code=table["kelurahan_code"].astype("str").str.strip(), rw=rw_number(table["rw"])
     )
@@ -91,6 +90,15 @@ def read_variables(path: str | Path, rules: Rules) -> pd.DataFrame:
     table.insert(1, "kota_code", codes.str[:4])
     table.insert(2, "rw", table.pop("rw"))
     return table.sort_values(["kelurahan_code", "rw"], ignore_index=True)
+
+
+def is_synthetic(table: pd.DataFrame) -> bool:
+    """Whether a table of RW is marked as made up: a column ``synthetic``, or its attribute.
+
+    What `analysis.synthetic.rw_variables` makes keeps the column in any file.
+    """
+    marked = "synthetic" in table and table["synthetic"].astype("str").str.lower().eq("true").any()
+    return bool(marked or table.attrs.get("synthetic"))
 
 
 def _variable_problems(table: pd.DataFrame, measures: list[str], rules: Rules) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables and words of a report on slum scores: classes, rules, agreement of two sets of rules."""
+"""Slum scores as a reader sees them: tables and words of classes, rules, agreement of two sets."""
 
 import numpy as np
 import pandas as pd
@@ -133,9 +133,19 @@ def agreement_words(first: pd.DataFrame, second: pd.DataFrame) -> str:
 
 
 def classes_words(scored: pd.DataFrame) -> str:
-    """``15 berat, 99 sedang, ... of 2,730 RW``."""
+    """``445 of 2,730 RW are slums: 15 berat, 99 sedang, ...``."""
     counts = scored["slum_class"].value_counts()
-    told = [f"{counts[name]:,} {name}" for name in reversed(counts.index.categories)]
+    *worst, _ = (f"{counts[name]:,} {name}" for name in reversed(counts.index.categories))
+    slum = counts.sum() - counts[slums.NOT_SLUM]
     missing = scored["slum_class"].isna().sum()
-    rest = f"; {missing} have no score" if missing else ""
-    return f"{', '.join(told)} of {len(scored):,} RW{rest}"
+    rest = f"; {missing:,} have no score" if missing else ""
+    return f"{slum:,} of {len(scored):,} RW are slums: {', '.join(worst)}{rest}"
+
+
+def range_words(found: Sensitivity) -> str:
+    """How many slum RW there are when what the rules assume is varied."""
+    low, high = found.draws["slum_rw_count"].quantile([0.05, 0.95])
+    return (
+        f"The rules are not all published: with the assumed parts varied the number lies between "
+        f"{low:,.0f} and {high:,.0f} in nine of ten draws"
+    )
