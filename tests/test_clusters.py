@@ -1,5 +1,7 @@
 """Against the examples that esda publishes, on data that libpysal brings along."""
 
+from dataclasses import replace
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -148,6 +150,14 @@ def test_moran_of_one_group_is_the_plain_one(patch):
     assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.02)
     assert found.value == pytest.approx(clusters.moran_value(values, near))
     assert found == clusters.moran_within(values, one, near, permutations=999)
+
+
+def test_a_verdict_does_not_hang_on_the_seed(patch):
+    values, near, _ = patch
+    found = clusters.moran(values, near, permutations=999)
+    assert found.significant
+    assert not replace(found, p_value=0.048, permutations=9999).significant
+    assert replace(found, p_value=0.045, permutations=9999).significant
 
 
 def test_groups_that_differ_are_no_pattern_within_them():

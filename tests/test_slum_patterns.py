@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,7 +46,7 @@ def test_three_kinds_of_not_known_stay_apart(tables):
     nan = np.nan
     np.testing.assert_array_equal(found["listed_share_pct"], [40, 0, 20, nan, nan])
     np.testing.assert_array_equal(found["slum_share_pct"], [40, nan, 20, nan, nan])
-    np.testing.assert_array_equal(found["listed_share_within_kota"], [20, -20, 0, nan, nan])
+    np.testing.assert_array_equal(found["slum_rw_listed_count"], [4, 0, 1, nan, nan])
     np.testing.assert_array_equal(found["flood_prone_share_pct"].iloc[:3], [50, nan, 20])
     np.testing.assert_allclose(found["residents_per_rw_thousand"].iloc[:4], [2, 1, 2, 5])
     assert found["log2_density"].diff().iloc[1] == 1
@@ -92,6 +94,57 @@ def test_words_follow_the_models():
     assert len(slum_patterns.effects_table(fitted([2, 0, 0]))) == 6
 
 
+BOUNDS = pd.DataFrame({"place": ["a", "b"], "low": [0.08, 0.12], "high": [0.25, 0.2]})
+
+
+def test_a_pattern_survives_only_where_it_is_more_than_chance():
+    assert "for 1 of 2 ways of putting them back (b)." in slum_patterns.survival_words(BOUNDS, 0.1)
+    assert "for 0 of 2 ways of putting them back." in slum_patterns.survival_words(BOUNDS, 0.2)
+
+
+def test_unequal_variances_bring_the_robust_errors():
+    found = fitted([0, 0, 0], seed=4)
+    tests = found.tests.assign(p_value=0.001)
+    words = slum_patterns.models_words(replace(found, tests=tests))
+    assert "generalised moments for the error model) no covariate goes with" in words
+    assert "HC3" not in slum_patterns.models_words(replace(found, tests=tests.assign(p_value=0.5)))
+    strong = replace(fitted([3, 0, 0], seed=4), tests=tests)
+    assert "density still goes with the outcome" in slum_patterns.models_words(strong)
+
+
+def test_both_totals_of_a_kota_are_shown_with_their_years():
+    given = pd.DataFrame(
+        {
+            "kota": ["A", "A", "B", "C"],
+            "slum_rw_listed_count": pd.array([43, 43, None, None], dtype="Int64"),
+            "year": pd.array([2025, 2017, 2017, None], dtype="Int64"),
+            "published_count": pd.array([49, 98, 92, None], dtype="Int64"),
+        }
+    )
+    found = slum_patterns.known_table(given).set_index("kota")
+    assert list(found.loc["A", ["latest", "largest"]]) == ["49 (2025)", "98 (2017)"]
+    assert found.loc["A", "listed_of_largest_pct"] == pytest.approx(4300 / 98)
+    assert found.loc["B", "latest"] == "92 (2017)"
+    assert found.loc[["B", "C"], "listed_of_largest_pct"].isna().all()
+    assert pd.isna(found.loc["C", "latest"])
+
+
+def test_listed_rw_beside_listed_rw():
+    side = 12
+    drawn = grid(side, alone=False).rename(columns={"code": "kelurahan_code"})
+    at = np.arange(len(drawn))
+    drawn["rw"] = [f"{i:03d}" for i in at]
+    drawn["kelurahan_code"] = np.where(at % side < 6, "3171010001", "3173010001")
+    drawn["kota_code"] = drawn["kelurahan_code"].str[:4]
+    drawn["listed"] = np.where((at % side < 3) & (at // side < 4), slums.LISTED, slums.NONE_LISTED)
+    found = slum_patterns.rw_morans(drawn, 4, permutations=199)
+    assert found["kota"].value > found["kota"].high
+    assert "within the kota (p = 0.0" in slum_patterns.rw_words(found)
+    drawn["listed"] = np.where(np.random.default_rng(2).random(144) < 0.2, slums.LISTED, "")
+    noise = slum_patterns.rw_morans(drawn, 4, permutations=199)
+    assert "no more than chance" in slum_patterns.rw_words(noise)
+
+
 def moran(value, p_value):
     return Moran(value, -0.01, 0.0, p_value, -0.1, 0.1, 140, 99, "rule")
 
@@ -102,19 +155,28 @@ def moran(value, p_value):
         (
             moran(0.3, 0.001),
             moran(0.2, 0.01),
-            "kelurahan resemble each other.*also within the kota.*under 1 of 1",
+            "kelurahan resemble each other.*also within the kota.*under 1 of 1 .*under 1\\.",
         ),
-        (moran(0.3, 0.001), moran(0.0, 0.6), "not beyond what the different lengths.*under 0 of 1"),
+        (
+            moran(0.3, 0.001),
+            moran(0.0, 0.6),
+            "not beyond what the different lengths.*under 1 of 1 .*under 0\\.",
+        ),
         (moran(-0.3, 0.001), moran(0.0, 0.6), "do not clearly resemble.*−0.30"),
     ],
 )
 def test_the_answer_says_what_was_found(listed, within, words):
     hot = pd.DataFrame({"cluster": [clusters.NEITHER] * 3})
-    answer = slum_patterns.answer({"rule": listed}, {"rule": within}, hot, fitted([0, 0, 0]))
+    answer = slum_patterns.answer(
+        {"rule": listed}, {"rule": within}, BOUNDS, hot, fitted([0, 0, 0])
+    )
     assert pd.Series([answer]).str.contains(words).all(), answer
+    assert "put back at random Moran's I lies between 0.08 and 0.25, where chance reaches" in answer
     assert "No kelurahan is a hot spot" in answer
     hot.loc[:1, "cluster"] = clusters.HOT
-    answer = slum_patterns.answer({"rule": listed}, {"rule": within}, hot, fitted([0, 0, 0]))
+    answer = slum_patterns.answer(
+        {"rule": listed}, {"rule": within}, BOUNDS, hot, fitted([0, 0, 0])
+    )
     assert "2 kelurahan are hot spots" in answer
 
 
@@ -134,14 +196,17 @@ def test_the_outside_check_counts_pairs(tables):
     assert row["higher_pct"] == 100
     assert tests.loc["residents per km²", "higher_pct"] == 50
     words = slum_patterns.contradictions_words(found)
-    assert "Of the most vulnerable none has no RW" in words
-    assert "Of the least vulnerable none has an RW" in words
+    assert words == (
+        "Of the 2 most vulnerable with a list 2 have an RW on it, of the 1 least vulnerable 0."
+    )
     turned = slum_patterns.against_vulnerability(
         known, vulnerable.assign(group=vulnerable["group"].to_numpy()[::-1])
     )
     words = slum_patterns.contradictions_words(turned)
-    assert "Of the most vulnerable b has no RW" in words
-    assert "Of the least vulnerable c, a have an RW" in words
+    assert words == (
+        "Of the 1 most vulnerable with a list 0 have an RW on it (not b), of the 2 least "
+        "vulnerable 2 (c, a)."
+    )
 
 
 def test_rank_correlation_with_its_interval():

@@ -60,6 +60,15 @@ class Moran:
     permutations: int
     rule: str
 
+    @property
+    def significant(self) -> bool:
+        """Whether p is below 0.05 by more than twice its error from so many permutations.
+
+        Otherwise another seed might say the opposite.
+        """
+        error = np.sqrt(self.p_value * (1 - self.p_value) / self.permutations)
+        return bool(self.p_value + 2 * error <= 0.05)
+
 
 def moran(
     values: pd.Series, near: Neighbours, *, permutations: int = PERMUTATIONS, seed: int = 0

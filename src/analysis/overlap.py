@@ -1,8 +1,9 @@
 """Where slums and poverty overlap, and how sure that is.
 
 Poverty of small areas is an estimate. All figures here are computed on many draws of the rates of
-all areas (`analysis.poverty_map.draw_rates`). The draws are as scattered as the truth may be, where the estimates themselves are shrunk towards the
-model, so that their dissimilarity would be too small.
+all areas (`analysis.poverty_map.draw_rates`). The draws are as scattered as the truth may be, where
+the estimates themselves are shrunk towards the model, so that their dissimilarity would be too
+small.
 
 What areas show is not what households show: an area may have slums and poor people who do not live
 in them. `direct_rows` asks the households themselves. And estimates that were told where slums are

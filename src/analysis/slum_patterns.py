@@ -13,22 +13,23 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy import stats
 
-from analysis import clusters, floods, maps, regions, slums, spatial_regression
+from analysis import clusters, floods, maps, neighbours, regions, slums, spatial_regression
 from analysis.clusters import Moran
 from analysis.spatial_regression import DURBIN, ERROR, LAG, OLS, SpatialRegression
 
 LISTED_SHARE, SLUM_SHARE = "listed_share_pct", "slum_share_pct"
-WITHIN_KOTA = "listed_share_within_kota"
+WITHIN_KOTA, STANDARDISED = "listed_share_within_kota", "listed_share_standardised"
 COVARIATES = ("log2_density", "flood_prone_share_pct", "residents_per_rw_thousand")
 KOTA_MARKS = {"3173": "kota_pusat", "3175": "kota_utara"}  # against Jakarta Selatan
 WORDS = {
     LISTED_SHARE: "listed share of RW",
-    WITHIN_KOTA: "listed share less the mean of its kota",
+    WITHIN_KOTA: "the same, within the kota",
+    STANDARDISED: "the same, by the number of RW",
     SLUM_SHARE: "slum share where any is listed",
     "density_per_km2": "residents per km²",
     "population_count": "residents",
     "flood_prone_share_pct": "flood-prone share of RW",
-    "log2_density": "density (one more is double)",
+    "log2_density": "density (each doubling)",
     "residents_per_rw_thousand": "residents per RW (thousand)",
     "kota_pusat": "Jakarta Pusat (not Selatan)",
     "kota_utara": "Jakarta Utara (not Selatan)",
@@ -39,8 +40,8 @@ WORDS = {
 _ALONE = " taken alone"
 GRADES = {
     clusters.HOT: maps.Class("hot spot", "#8c0d25"),
-    clusters.HOT + _ALONE: maps.Class("hot, but only taken alone", "#e9b3a6"),
-    clusters.COLD + _ALONE: maps.Class("cold, but only taken alone", "#b9d4ea"),
+    clusters.HOT + _ALONE: maps.Class("hot, but only taken alone", "#e08a72"),
+    clusters.COLD + _ALONE: maps.Class("cold, but only taken alone", "#a9d3ec"),
     clusters.COLD: maps.Class("cold spot", "#2f6fad"),
     clusters.NEITHER: maps.Class("not significant", "#ececec"),
 }
@@ -75,6 +76,18 @@ HEADERS = {
     "df": "df",
     "kelurahan": "Kelurahan",
     "kota": "Kota",
+    "rw": "RW",
+    "why": "What is odd",
+    "slum_rw_listed_count": "Listed by RW",
+    "latest": "Latest total (year)",
+    "largest": "Largest total (year)",
+    "listed_of_largest_pct": "Listed / largest (%)",
+    "model": "Model",
+    "direct": "Direct",
+    "indirect": "Indirect",
+    "total": "Total",
+    LAG: "Lag",
+    ERROR: "Error",
     "group": "Vulnerability",
     "status": "On the list",
     LISTED_SHARE: "Listed (%)",
@@ -101,6 +114,7 @@ DECIMALS = {
     "within_p": 4,
     "statistic": 2,
     LISTED_SHARE: 0,
+    "listed_of_largest_pct": 0,
     "flood_prone_share_pct": 0,
     "rank_correlation": 2,
     "highest_median": 0,
@@ -125,8 +139,8 @@ def table(areas: pd.DataFrame, by_kelurahan: pd.DataFrame) -> pd.DataFrame:
         By ``kelurahan_code``: ``kelurahan, kota_code, kota, status, rw_count, population_count,
         density_per_km2, log2_density, residents_per_rw_thousand, flood_prone_share_pct``,
         ``listed_share_pct`` (percent of RW on the list; missing where a kota has none),
-        ``listed_share_within_kota`` (less the mean of its kota), ``slum_share_pct`` (missing
-        unless an RW is listed), and 0 or 1 for each kota of `KOTA_MARKS`.
+        ``slum_rw_listed_count`` (zero where none is listed), ``slum_share_pct`` (missing unless
+        an RW is listed), and 0 or 1 for each kota of `KOTA_MARKS`.
     """
     columns = ["kelurahan_code", "kelurahan", "kota_code", "kota", "rw_count", "population_count",
                "density_per_km2"]  # fmt: skip
@@ -138,14 +152,13 @@ def table(areas: pd.DataFrame, by_kelurahan: pd.DataFrame) -> pd.DataFrame:
     flood = floods.rw_share(areas)[["kelurahan_code", "flood_prone_share_pct"]]
     own = own.merge(flood, on="kelurahan_code", validate="1:1").set_index("kelurahan_code")
     rw = own["rw_count"].astype("Float64").astype("float64")
-    listed = own.pop("slum_rw_listed_count").astype("Float64").astype("float64")
-    covered = own["status"] != slums.NOT_PUBLISHED
+    listed = own["slum_rw_listed_count"].astype("Float64").astype("float64")
     own["log2_density"] = np.log2(own["density_per_km2"])
     own["residents_per_rw_thousand"] = own["population_count"] / rw / 1000
     own[SLUM_SHARE] = 100 * listed / rw
-    own[LISTED_SHARE] = own[SLUM_SHARE].mask(own["status"] == slums.NONE_LISTED, 0.0)
-    mean = own.groupby("kota_code")[LISTED_SHARE].transform("mean")
-    own[WITHIN_KOTA] = (own[LISTED_SHARE] - mean).where(covered)
+    none = own["status"] == slums.NONE_LISTED
+    own[LISTED_SHARE] = own[SLUM_SHARE].mask(none, 0.0)
+    own["slum_rw_listed_count"] = listed.mask(none, 0.0)
     for code, name in KOTA_MARKS.items():
         own[name] = (own["kota_code"] == code).astype("float64")
     return own
@@ -238,6 +251,45 @@ def rw_drawn(
     return drawn
 
 
+def rw_morans(
+    drawn: gpd.GeoDataFrame, nearest_count: int, *, permutations: int = 999, seed: int = 0
+) -> dict[str, Moran]:
+    """Whether listed RW are near other listed RW, within the kota and within the kelurahan.
+
+    Parameters
+    ----------
+    drawn
+        `rw_drawn`.
+    nearest_count
+        Of the RW by their centroids: borders of such files need not meet.
+    permutations, seed
+        As for `analysis.clusters.moran_within`.
+    """
+    own = drawn.assign(rw_code=drawn["kelurahan_code"] + drawn["rw"])
+    near = neighbours.nearest(own, nearest_count, code="rw_code")
+    own = own.set_index("rw_code")
+    on_list = (own["listed"] == slums.LISTED).astype("float64").rename("being listed")
+    return {
+        words: clusters.moran_within(on_list, own[f"{words}_code"], near,
+                                     permutations=permutations, seed=seed)
+        for words in ("kota", "kelurahan")
+    }  # fmt: skip
+
+
+def rw_words(found: Mapping[str, Moran]) -> str:
+    """What `rw_morans` found, in sentences."""
+    told = [
+        f"{_signed(own.value)} within the {within} (p = {own.p_value:.3f}: "
+        f"{'' if _alike(own) else 'no '}more than chance)"
+        for within, own in found.items()
+    ]
+    first = next(iter(found.values()))
+    return (
+        f"RW by RW, Moran's I of being on the list is {' and '.join(told)}, with "
+        f"{first.rule} among {first.area_count:,} RW."
+    )
+
+
 def graded(hot: pd.DataFrame, rate: float) -> pd.DataFrame:
     """``grade`` by area: the cluster, or what it would be named without control (`GRADES`)."""
     alone = (hot["p_value"] <= rate) & (hot["cluster"] == clusters.NEITHER)
@@ -246,6 +298,32 @@ def graded(hot: pd.DataFrame, rate: float) -> pd.DataFrame:
 
 
 # ---- tables ----------------------------------------------------------------------------------
+
+
+def known_table(completeness: pd.DataFrame) -> pd.DataFrame:
+    """By kota: the list, and the latest and the largest published total, each with its year.
+
+    ``completeness`` is that of `analysis.slums`. Returns ``kota, slum_rw_listed_count, latest,
+    largest, listed_of_largest_pct``; missing where nothing is published. The totals are of other
+    years and counts than the list: neither is *the* total of it.
+    """
+    rows = []
+    for kota, own in completeness.groupby("kota", sort=False):
+        totals = own.dropna(subset=["published_count"]).sort_values("year")
+        listed = own["slum_rw_listed_count"].iloc[0]
+        row = {"kota": kota, "slum_rw_listed_count": listed}
+        if len(totals):
+            last = totals.iloc[-1]
+            most = totals.loc[totals["published_count"].idxmax()]
+            row |= {
+                name: f"{each['published_count']} ({each['year']})"
+                for name, each in (("latest", last), ("largest", most))
+            }
+            share = np.nan if pd.isna(listed) else 100 * listed / most["published_count"]
+            row["listed_of_largest_pct"] = float(share)
+        rows.append(row)
+    found = pd.DataFrame(rows)
+    return found.astype({"slum_rw_listed_count": "Int64"})
 
 
 def rules_table(described: list[dict]) -> pd.DataFrame:
@@ -330,10 +408,14 @@ def _term(name: str) -> str:
 def answer(
     listed: Mapping[str, Moran],
     within: Mapping[str, Moran],
+    bounds: pd.DataFrame,
     hot: pd.DataFrame,
     fitted: SpatialRegression,
 ) -> str:
-    """What can be said of the list, in a few sentences; the first rule of neighbours leads."""
+    """What can be said of the list, in a few sentences; the first rule of neighbours leads.
+
+    ``bounds`` are those of Moran's I (`analysis.under_listing.bounds`).
+    """
     first, inside = next(iter(listed.values())), next(iter(within.values()))
     kind = "resemble" if _alike(first) else "do not clearly resemble"
     still = (
@@ -341,21 +423,24 @@ def answer(
         if _alike(inside)
         else "but not beyond what the different lengths of the three lists make"
     )
-    held = sum(_alike(own) for own in within.values())
+    held, inside_held = (sum(_alike(own) for own in of.values()) for of in (listed, within))
+    count, low, high = len(listed), bounds["low"].min(), bounds["high"].max()
     named = int((hot["cluster"] == clusters.HOT).sum())
     spots = f"{named} kelurahan are hot spots" if named else "No kelurahan is a hot spot"
     return (
         f"On the published list of three kota, neighbouring kelurahan {kind} each other in the "
         f"share of their RW that is listed (Moran's I {_signed(first.value)}, "
-        f"p = {first.p_value:.3f}), {still} ({_signed(inside.value)}, p = {inside.p_value:.3f}); "
-        f"within the kota that holds under {held} of {len(within)} rules of neighbours. {spots} "
+        f"p = {first.p_value:.3f}), {still} ({_signed(inside.value)}, p = {inside.p_value:.3f}). "
+        f"That holds under {held} of {count} rules of neighbours, within the kota under "
+        f"{inside_held}. With the RW that the list lacks put back at random Moran's I lies between "
+        f"{_signed(low)} and {_signed(high)}, where chance reaches {_signed(first.high)}. {spots} "
         f"once false discoveries are controlled. {covariates_words(fitted)} About the other kota "
         "the list says nothing."
     )
 
 
 def _alike(found: Moran) -> bool:
-    return found.p_value <= 0.05 and found.value > found.expected
+    return found.significant and found.value > found.expected
 
 
 def _signed(value: float) -> str:
@@ -388,21 +473,17 @@ def models_words(fitted: SpatialRegression) -> str:
     """Which model the tests and the AIC prefer."""
     aic = fitted.fits.set_index("model")["aic"]
     tests = fitted.tests.set_index("test")["p_value"]
-    best = aic.idxmin()
+    best = spatial_regression.preferred(fitted)
     near = [
         name for name in (OLS, LAG, ERROR, DURBIN) if name != best and aic[name] < aic[best] + 2
     ]
     words = f"By AIC the {best} model is best" + (
-        f"; {' and '.join(near)} {'is' if len(near) == 1 else 'are'} within 2 of it."
+        f"; the {' and '.join(near)} model{'s are' * (len(near) > 1) or ' is'} within 2 of it, "
+        "which is no difference."
         if near
         else "."
     )
-    heavy = (
-        " The residuals of OLS do not have one variance, so that its standard errors and those of "
-        "maximum likelihood are approximate."
-        if tests["Breusch-Pagan"] <= 0.05
-        else ""
-    )
+    heavy = f" {_robust_words(fitted)}" if tests["Breusch-Pagan"] <= 0.05 else ""
     return (
         f"{words} The Lagrange multiplier tests give p = {tests['LM lag']:.3f} for a lag and "
         f"{tests['LM error']:.3f} for correlated errors, the robust ones "
@@ -412,26 +493,53 @@ def models_words(fitted: SpatialRegression) -> str:
     )
 
 
+def _robust_words(fitted: SpatialRegression) -> str:
+    own = fitted.robust[fitted.robust["term"].isin(COVARIATES)]
+    apart = list(dict.fromkeys(own.loc[own["p_value"] <= 0.05, "term"]))
+    named = f"{' and '.join(WORDS[name].split(' (')[0] for name in apart)} still"
+    return (
+        "The residuals do not have one variance, so that the standard errors of the table are "
+        "approximate; with errors that allow for it (HC3 for OLS, generalised moments for the "
+        f"error model) {named if apart else 'no covariate'} "
+        f"{'goes' if len(apart) < 2 else 'go'} with the outcome."
+    )
+
+
+def survival_words(bounds: pd.DataFrame, high: float) -> str:
+    """Whether Moran's I is more than chance with the unlisted RW put back; ``high`` is chance."""
+    above = bounds.loc[bounds["low"] > high, "place"]
+    told = f" ({', '.join(above)})" if 0 < len(above) < len(bounds) else ""
+    return (
+        f"Chance reaches {_signed(high)}: the middle 95 % of the draws lie above that for "
+        f"{len(above)} of {len(bounds)} ways of putting them back{told}."
+    )
+
+
 def weights_words(found: Mapping[str, Moran]) -> str:
     """How much Moran's I of one variable depends on the rule of neighbours."""
     values = [own.value for own in found.values()]
-    small = sum(own.p_value <= 0.05 for own in found.values())
+    small = sum(own.significant for own in found.values())
     return (
         f"Between the rules Moran's I runs from {_signed(min(values))} to "
-        f"{_signed(max(values))}; p is at most 0.05 under {small} of {len(found)}."
+        f"{_signed(max(values))}; p is below 0.05, by more than its error from the number of "
+        f"permutations, under {small} of {len(found)}."
     )
 
 
 def contradictions_words(found: pd.DataFrame) -> str:
     """Which of the most vulnerable are not on the list, and which of the least are."""
-    high = found[(found["group"] == slums.HIGHEST) & (found["status"] == slums.NONE_LISTED)]
-    low = found[(found["group"] == slums.LOWEST) & (found["status"] == slums.LISTED)]
-    told = [
-        f"Of the {words} vulnerable {', '.join(own['kelurahan']) or 'none'} "
-        f"{'has' if len(own) < 2 else 'have'} {what} RW on the list."
-        for words, own, what in (("most", high, "no"), ("least", low, "an"))
-    ]
-    return " ".join(told)
+    with_list = found[found["status"] != slums.NOT_PUBLISHED]
+    high = with_list[with_list["group"] == slums.HIGHEST]
+    low = with_list[with_list["group"] == slums.LOWEST]
+    missed, odd = high[high["status"] != slums.LISTED], low[low["status"] == slums.LISTED]
+    return (
+        f"Of the {len(high)} most vulnerable with a list {len(high) - len(missed)} have an RW on it"
+        f"{_named(missed, 'not')}, of the {len(low)} least vulnerable {len(odd)}{_named(odd)}."
+    )
+
+
+def _named(own: pd.DataFrame, word: str = "") -> str:
+    return f" ({' '.join(filter(None, [word, ', '.join(own['kelurahan'])]))})" if len(own) else ""
 
 
 def shortfall_words(missing: pd.DataFrame) -> str:
@@ -455,7 +563,8 @@ def both_words(known: pd.DataFrame, first: str, second: str) -> str:
         f"In {len(own)} kelurahan both are known: {WORDS[first]} and {WORDS[second]} have "
         f"a rank correlation of {_signed(rank)} (95 % interval {_signed(low)} to {_signed(high)}): "
         f"{sure}. "
-        "Neighbours are not independent, so that the interval is rather too short."
+        "Neighbours are not independent, so that the interval is rather too short; and it says "
+        "nothing of kelurahan without a listed RW."
     )
 
 
