@@ -279,14 +279,15 @@ def rw_morans(
 def rw_words(found: Mapping[str, Moran]) -> str:
     """What `rw_morans` found, in sentences."""
     told = [
-        f"{_signed(own.value)} within the {within} (p = {own.p_value:.3f}: "
-        f"{'' if _alike(own) else 'no '}more than chance)"
+        f"{_signed(own.value)} within the {within} (by chance {_signed(own.low)} to "
+        f"{_signed(own.high)})"
         for within, own in found.items()
     ]
     first = next(iter(found.values()))
     return (
         f"RW by RW, Moran's I of being on the list is {' and '.join(told)}, with "
-        f"{first.rule} among {first.area_count:,} RW."
+        f"{first.rule} among {first.area_count:,} RW. Inside a group without a pattern it is "
+        "rather below zero, since the mean of the group is taken off."
     )
 
 
