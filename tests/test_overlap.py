@@ -128,6 +128,14 @@ def test_an_area_without_slum_share_is_not_one_without_slums():
         made([1, 2, 3], [5, None, 0])
 
 
+def test_areas_without_a_share_are_left_out_by_number():
+    poverty = pd.DataFrame({"area_code": ["a", "b", "c"], "p0_pct": 5.0})
+    areas, words = overlap.with_share(poverty, pd.Series({"a": 10.0, "b": np.nan}))
+    assert list(areas["area_code"]) == ["a"] and words.startswith("2 of 3 kelurahan are left out")
+    areas, words = overlap.with_share(poverty, pd.Series({"a": 0.0, "b": 1.0, "c": 2.0}))
+    assert len(areas) == 3 and words == ""
+
+
 def test_slum_residents_counts_persons():
     census = pd.DataFrame(
         {
@@ -138,8 +146,8 @@ def test_slum_residents_counts_persons():
         }
     )
     assert overlap.slum_residents(census).to_dict() == {"a": 50.0, "b": 0.0}
-    with pytest.raises(OverlapError, match="slum RW"):
-        overlap.slum_residents(census.drop(columns="slum_rw"))
+    for silent in (census.drop(columns="slum_rw"), census.assign(slum_rw=[False, None, True])):
+        assert overlap.slum_residents(silent).isna().tolist() == [True, True]
 
 
 def test_truth_beside_the_estimate():
@@ -193,8 +201,8 @@ def test_few_poor_in_slum_rw_are_not_shown():
     found = overlap.direct_rows(own)
     assert found["estimate_pct"].isna().any()
     assert "too few" in overlap.answer(found, None)
-    with pytest.raises(OverlapError, match="slum RW"):
-        overlap.direct_rows(own.drop(columns="slum_rw"))
+    assert overlap.direct_rows(own.drop(columns="slum_rw")) is None
+    assert overlap.answer(None, None) == overlap.NOT_IN_SURVEY
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,10 @@ def test_files_that_cannot_be_used_say_why(rows, kelurahan, tmp_path):
     (tmp_path / "text.gpkg").write_text("no map")
     with pytest.raises(slums.SlumError, match=r"text\.gpkg cannot be read"):
         slums.read_boundaries(tmp_path / "text.gpkg", kelurahan)
-    with pytest.raises(slums.SlumError, match="cannot tell which column holds rw: name them"):
+    with pytest.raises(
+        slums.SlumError,
+        match="cannot tell which column holds rw: the one of numbers needs rw in its name",
+    ):
         read(rows.rename(columns={"NOMOR_RW": "NO"}), kelurahan, tmp_path)
     with pytest.raises(slums.SlumError, match="cannot tell which column holds kota"):
         read(rows.drop(columns="KOTA"), kelurahan, tmp_path)

@@ -28,6 +28,7 @@ from analysis.synthetic import names
 
 LEVEL = 0.95
 _TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+NOT_IN_SURVEY = "The survey does not say which households live in slum RW."
 WEIGHTS = (0.25, 0.5, 0.75)  # of poverty in the criterion
 
 
@@ -171,17 +172,31 @@ def slum_residents(census: pd.DataFrame) -> pd.Series:
     """Percent of the residents of each kelurahan who live in a slum RW, by code.
 
     ``census`` has ``kelurahan_code, household_size, slum_rw`` and the ``count`` of households of
-    each row (`analysis.microdata`).
+    each row (`analysis.microdata`). All are missing if it does not say so of every row.
     """
-    if "slum_rw" not in census:
-        raise OverlapError(
-            "the census does not say whether a household lives in a slum RW: map slum_rw, or join "
-            "it by RW before"
-        )
+    if "slum_rw" not in census or census["slum_rw"].isna().any():
+        codes = pd.Index(census["kelurahan_code"].unique(), name="kelurahan_code")
+        return pd.Series(np.nan, index=codes, name="slum_pct")
     persons = (census["count"] * census["household_size"]).astype("float64")
     key = census["kelurahan_code"]
     within = persons.where(census["slum_rw"].astype(bool), 0.0).groupby(key).sum()
     return (100 * within / persons.groupby(key).sum()).rename("slum_pct")
+
+
+def with_share(poverty: pd.DataFrame, slum_pct: pd.Series) -> tuple[pd.DataFrame, str]:
+    """The areas whose share of slum residents is known, and words on those left out.
+
+    That nothing is known of an area is not that it has no slum. ``poverty`` and ``slum_pct`` are
+    those of `joined`; the words are empty if nothing is left out.
+    """
+    known = poverty["area_code"].map(slum_pct).notna()
+    lost = int((~known).sum())
+    words = (
+        f"{lost} of {len(known)} kelurahan are left out of the overlap: their share of residents "
+        "in slum RW is not known (a table of RW needs population_count of every RW, a census "
+        "slum_rw)."
+    )
+    return poverty[known], words if lost else ""
 
 
 def joined(
@@ -370,7 +385,7 @@ def priority(
     return table.sort_values(["probability_pct", "area_code"], ascending=[False, True])
 
 
-def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
+def direct_rows(survey: pd.DataFrame) -> pd.DataFrame | None:
     """Of the households themselves: who lives in slum RW, and who is poor there.
 
     Parameters
@@ -383,15 +398,11 @@ def direct_rows(survey: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``of, share, estimate_pct, lower_pct, upper_pct, n_households``: persons in slum RW among
-        the poor and the others, poor among those in slum RW and the others. Design-based.
-
-    Raises
-    ------
-    OverlapError
-        The survey does not say who lives in a slum RW.
+        the poor and the others, poor among those in slum RW and the others. Design-based. None
+        if the survey does not say of every household whether its RW is a slum RW.
     """
     if "slum_rw" not in survey or survey["slum_rw"].isna().any():
-        raise OverlapError("the survey does not say of every household whether its RW is a slum RW")
+        return None
     own = survey.assign(
         in_slum=survey["slum_rw"].astype("float64"),
         is_poor=survey["poor"].astype("float64"),
@@ -496,30 +507,30 @@ def priority_table(named: pd.DataFrame, most: int = 15) -> pd.DataFrame:
     return table.assign(**{f"by weight {words}": each}).reset_index(drop=True)
 
 
-def answer(direct: pd.DataFrame, overlap: Overlap | None) -> str:
-    """Who lives in slum RW, and what areas show of it."""
+def answer(direct: pd.DataFrame | None, overlap: Overlap | None) -> str:
+    """Who lives in slum RW, and what areas show of it; the arguments are None where not known."""
+    words = NOT_IN_SURVEY if direct is None else _direct_words(direct)
+    if overlap is None:
+        return words
+    _, low, high = _summary(concentration_index(overlap))
+    lean = "lean towards" if low > 0 else "lean away from" if high < 0 else "do not clearly lean to"
+    return f"{words} Between kelurahan the poor {lean} those with slums."
+
+
+def _direct_words(direct: pd.DataFrame) -> str:
     rate = direct.set_index(["of", "share"])
     poor, others = (
         rate.loc[("poor", "living in slum RW")],
         rate.loc[("not poor", "living in slum RW")],
     )
     if pd.isna(poor["estimate_pct"]) or pd.isna(others["estimate_pct"]):
-        words = (
-            "The survey has too few poor households to say how many of the poor live in slum RW."
-        )
-    else:
-        words = (
-            f"{poor['estimate_pct']:.0f} % of the poor live in slum RW (95 % interval "
-            f"{poor['lower_pct']:.0f} to {poor['upper_pct']:.0f}), and "
-            f"{others['estimate_pct']:.0f} % of the others"
-        )
-        words += ": most of the poor live elsewhere." if poor["upper_pct"] < 50 else "."
-    if overlap is None:
-        return words
-    index = concentration_index(overlap)
-    _, low, high = _summary(index)
-    lean = "lean towards" if low > 0 else "lean away from" if high < 0 else "do not clearly lean to"
-    return f"{words} Between kelurahan the poor {lean} those with slums."
+        return "The survey has too few poor households to say how many of the poor live in slum RW."
+    words = (
+        f"{poor['estimate_pct']:.0f} % of the poor live in slum RW (95 % interval "
+        f"{poor['lower_pct']:.0f} to {poor['upper_pct']:.0f}), and "
+        f"{others['estimate_pct']:.0f} % of the others"
+    )
+    return words + (": most of the poor live elsewhere." if poor["upper_pct"] < 50 else ".")
 
 
 def priority_words(table: pd.DataFrame, top: int) -> str:

@@ -320,8 +320,9 @@ def _columns(raw: gpd.GeoDataFrame, told: Mapping[str, str] | None, shown: str) 
     absent = {"kelurahan", "rw"} | (set() if coded_well else {"kota"})
     if absent := sorted(absent - set(found)):
         raise SlumError(
-            f"{BOUNDARIES}: {shown}: cannot tell which column holds {' and '.join(absent)}: name "
-            f"them (it has: {', '.join(text.columns)})"
+            f"{BOUNDARIES}: {shown}: cannot tell which column holds {' and '.join(absent)}: "
+            "the one of numbers needs rw in its name, the others hold names or codes of kelurahan "
+            f"and kota (it has: {', '.join(text.columns)}); in Python, give columns="
         )
     return found
 
