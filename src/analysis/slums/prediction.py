@@ -295,7 +295,7 @@ def _criteria(folds: pd.DataFrame, totals: pd.DataFrame) -> pd.DataFrame:
         (
             "rank correlation with the list in a kota left out",
             f"at least {RANK_LEAST} in each",
-            ", ".join(f"{value:.2f}" for value in ranks),
+            ", ".join(f"{value:.2f}" for value in ranks).replace("-", "−"),
             bool((ranks >= RANK_LEAST).all()),
         ),
         (
