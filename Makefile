@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..17 (reports) -> PDF
+#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..18 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -10,6 +10,8 @@ BUILD ?= build
 PROCESSED ?= data/processed
 BOUNDARIES ?=
 MICRODATA ?=
+RW_VARIABLES ?=
+RW_BOUNDARIES ?=
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python -m analysis.runner
@@ -19,6 +21,8 @@ NPM_FOLDER := data/raw/boundaries
 
 export BOUNDARIES
 export MICRODATA
+export RW_VARIABLES
+export RW_BOUNDARIES
 export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
 export JUPYTER_PREFER_ENV_PATH := 1
 # One thread per process, as the runner has it: the same digits on every machine.
@@ -27,7 +31,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel
+REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 15_slums_in_space 16_target_arithmetic 17_okoce_funnel 18_slum_scores
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -48,14 +52,17 @@ SOURCES_11_target := poverty_targets survey_error assumptions
 SOURCES_12_slum_map :=
 SOURCES_13_kelurahan_atlas :=
 SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
+SOURCES_15_slums_in_space := kelurahan_population_2024 kelurahan_social_vulnerability_2013
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
+# Without RW_VARIABLES and MICRODATA: what the synthetic city is made from.
+SOURCES_18_slum_scores := slum_rules_bps slum_rules_permen dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
 INSTALLED := $(addprefix $(NPM_FOLDER)/node_modules/,geojson-indonesia/geojson/gadm41_IDN_4.json idn-area-data/data/villages.csv)
 SOURCE_IDS := $(shell sed -n 's/^- id: //p' data/raw/sources.yml 2>/dev/null)
-RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.csv\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
+RAW_FILES := $(addprefix data/raw/,$(shell sed -n 's/^  path: \(.*\.\(csv\|yml\)\)$$/\1/p' data/raw/sources.yml 2>/dev/null | grep -v node_modules))
 BOUNDARY_TABLE := $(PROCESSED)/boundaries.parquet
 LIBRARY := $(filter-out src/analysis/report/%,$(wildcard src/analysis/*.py src/analysis/*.mplstyle src/analysis/*/*.py))
 REPORT_LIBRARY := $(wildcard src/analysis/report/*)
@@ -76,6 +83,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | grep -v -E 'make (reports|test)\b' | expand -t 19
 	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)"
 	@echo "           MICRODATA=path (mapping or its folder, instead of a synthetic city)  VENV=path"
+	@echo "           RW_VARIABLES=path (table for slum scores)  RW_BOUNDARIES=path (polygons of RW)"
 
 reports: $(PDFS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
@@ -130,6 +138,11 @@ $(BUILD)/microdata.txt: FORCE
 	  test ! -f "$$file" || { cksum "$$file"; LC_ALL=C ls -ln "$$(dirname "$$file")"; }; \
 	  echo "$$MICRODATA"; } > $@.new; \
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+# The same for files on RW (a shapefile is several files of one name).
+$(BUILD)/rw.txt: FORCE
+	@mkdir -p $(@D); { for file in "$$RW_VARIABLES" "$$RW_BOUNDARIES"; do \
+	  test ! -f "$$file" || cksum "$${file%.*}".*; echo "$$file"; done; } > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
 raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml 2>/dev/null))
@@ -159,6 +172,8 @@ $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(
 $(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
 $(BUILD)/06_poverty_profile.ipynb: $(BUILD)/05_households.ipynb
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
+$(BUILD)/15_slums_in_space.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb $(BUILD)/rw.txt
+$(BUILD)/18_slum_scores.ipynb: $(BOUNDARY_TABLE) $(BUILD)/microdata.txt $(BUILD)/rw.txt
 $(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
 
 reports/%.pdf: $(BUILD)/%.ipynb $(REPORT_LIBRARY)
@@ -178,8 +193,8 @@ previews: $(PDFS:%=reports/previews/%.png) ## the pictures of the README
 # ---- work -----------------------------------------------------------------------------------
 
 # The tests have tables of their own, from the installed boundaries and the synthetic city, whatever
-# BOUNDARIES and MICRODATA say.
-TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA=
+# BOUNDARIES, MICRODATA and RW_... say.
+TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA= RW_VARIABLES= RW_BOUNDARIES=
 test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests

@@ -67,7 +67,7 @@ def kinds(areas: gpd.GeoDataFrame) -> dict[str, Callable[[], Figure]]:
     north = areas[areas["kota_code"] == "3175"]
     per_km2 = maps.round_breaks(areas[density])
     missing = {
-        slums.NONE_LISTED: maps.Class("none listed (not zero)", "#dedede"),
+        slums.NONE_LISTED: maps.Class("none listed (not zero)", "white", "..."),
         slums.NOT_PUBLISHED: maps.NOT_PUBLISHED,
     }
     return {

@@ -19,7 +19,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh copy in which `make reports` has run."""
     folder = copy_project(tmp_path_factory.mktemp("build"))
     (folder / "data/raw/boundaries/node_modules").symlink_to(paths.BOUNDARY_PACKAGES)
-    variables = {"BUILD": "build", "PROCESSED": "data/processed", "BOUNDARIES": "", "MICRODATA": ""}
+    variables = {"BUILD": "build", "PROCESSED": "data/processed"}
+    variables |= dict.fromkeys(("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES"), "")
     done = subprocess.run(
         [
             "make",

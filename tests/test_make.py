@@ -36,13 +36,14 @@ log("end")
 """
 ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
-ON_MICRODATA = ("05_households", "06_poverty_profile", "14_poverty_map")
+ON_MICRODATA = ("05_households", "06_poverty_profile", "14_poverty_map", "18_slum_scores")
 ON_TABLE = ("05_households", "06_poverty_profile")  # without boundaries
+ON_SLUMS = ("12_slum_map", "15_slums_in_space")
 REPORTS = (
     "02_poverty_series",
     *ON_NOTHING,
     *ON_MICRODATA,
-    "12_slum_map",
+    *ON_SLUMS,
     "13_kelurahan_atlas",
     *ON_SERIES,
 )
@@ -63,7 +64,8 @@ class Sandbox:
         self.npm = "data/raw/boundaries/node_modules/.package-lock.json"
         (folder / self.npm).touch()
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
-        for name in ("BOUNDARIES", "MICRODATA", "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
+        names = ("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES")
+        for name in (*names, "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
             self.environment.pop(name, None)
 
     def command(self, *arguments: str) -> list[str]:
@@ -133,7 +135,7 @@ def after(*names: str) -> set[str]:
     [
         ("notebooks/11_target.ipynb", after("11_target")),
         ("notebooks/12_slum_map.ipynb", after("12_slum_map")),
-        ("notebooks/03_slums.ipynb", after("03_slums", "12_slum_map")),
+        ("notebooks/03_slums.ipynb", after("03_slums", *ON_SLUMS)),
         (
             "notebooks/02_poverty_series.ipynb",
             after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas"),
@@ -145,12 +147,14 @@ def after(*names: str) -> set[str]:
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
         ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
-        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map", *ON_MICRODATA)),
+        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", *ON_SLUMS, *ON_MICRODATA)),
+        ("data/raw/bps/kelurahan_social_vulnerability_2013.csv", after("15_slums_in_space")),
+        ("data/raw/slum_rules/permen_2018.yml", after("18_slum_scores")),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
         ("data/raw/bps/province_indicators_annual.csv", after("16_target_arithmetic")),
         (
             "data/raw/kartoza/kelurahan_rw.csv",
-            after("01_regions", "03_slums", *ON_MICRODATA, "12_slum_map", "13_kelurahan_atlas"),
+            after("01_regions", "03_slums", *ON_MICRODATA, *ON_SLUMS, "13_kelurahan_atlas"),
         ),
         ("src/analysis/report/template.typ", {name for name in ALL if name.endswith(".pdf")}),
         ("src/analysis/display.py", ALL - {"boundaries.parquet"}),
@@ -180,7 +184,7 @@ def test_a_changed_record_reruns_what_reads_that_source(built):
 @pytest.mark.parametrize(
     ("table", "remade"),
     [
-        ("slum_counts", after("03_slums", "12_slum_map")),
+        ("slum_counts", after("03_slums", *ON_SLUMS)),
         ("households", after("05_households", "06_poverty_profile")),
         ("kota_poverty", after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas")),
     ],
@@ -230,6 +234,18 @@ def test_other_microdata_are_another_input(built):
     assert built.remade() == ours  # and back
 
 
+@pytest.mark.parametrize("variable", ["RW_VARIABLES", "RW_BOUNDARIES"])
+def test_other_files_on_rw_are_another_input(built, variable):
+    own = built.folder / "my rw.shp"
+    own.write_text("1")
+    ours = after("15_slums_in_space", "18_slum_scores")
+    assert built.remade("reports", f"{variable}={own}") == ours
+    assert built.remade("reports", f"{variable}={own}") == set()
+    own.with_suffix(".dbf").write_text("2")  # the names of its RW
+    assert built.remade("reports", f"{variable}={own}") == ours
+    assert built.remade() == ours  # and back
+
+
 def test_parallel_runs_keep_the_order(sandbox):
     assert sandbox.make("-j2", "reports", SLEEP="0.2").returncode == 0
     calls = sandbox.calls()
@@ -253,7 +269,7 @@ def test_a_failure_stops_and_leaves_the_rest_whole(built):
     assert done.stderr.splitlines()[0] == "run: 03_slums.ipynb: something is wrong"
     assert (built.folder / "reports/12_slum_map.pdf").stat().st_mtime_ns == before
     built.calls()
-    assert built.remade() == after("03_slums", "12_slum_map")
+    assert built.remade() == after("03_slums", *ON_SLUMS)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from analysis import display, maps, regions
+from analysis import display, maps, regions, slum_patterns
 from analysis.maps import frame, legends, palettes, vision
 
 
@@ -534,6 +534,8 @@ FLAT = {
             ("LISA", maps.LISA),
             ("hot spots", maps.HOT_SPOTS),
             ("significance", maps.SIGNIFICANCE),
+            ("grades of hot spots", slum_patterns.GRADES),
+            ("listed RW", slum_patterns.LISTED_RW),
         )
     },
 }

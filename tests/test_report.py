@@ -64,6 +64,17 @@ def typst_source(monkeypatch):
     return seen
 
 
+def test_a_short_table_stays_on_its_page_and_a_long_one_does_not(executed, typst_source, tmp_path):
+    long = TABLE.replace("display.show_table(table,", "display.show_table(pd.concat([table] * 9),")
+    text = TEXT.replace("fig-a", "tbl-b")
+    path = executed(text, FIGURE, TABLE, long.replace("tbl-a", "tbl-b"))
+    report.build(path, tmp_path / "report.pdf")
+    kept = typst_source[0].split("#block(breakable: false")[1:]
+    assert ["<tbl-a>" in part and "<tbl-b>" not in part.split("\n]\n")[0] for part in kept] == [
+        True
+    ]
+
+
 def test_a_notebook_becomes_a_tagged_pdf(executed, typst_source, tmp_path):
     path = executed(
         TEXT, FIGURE, TABLE, "print('noise')\nimport sys; print('more', file=sys.stderr)"

@@ -125,3 +125,16 @@ def test_centroids_outside_are_flagged(listed, boundaries, raw):
     assert (~listed["inside"]).sum() == 5
     moved = raw.assign(lon=raw["lon"] + 0.5)  # 55 km to the east
     assert not slums.clean_list(moved, boundaries)["inside"].any()
+
+
+def test_the_most_and_least_vulnerable_of_2013():
+    raw = sources.read("kelurahan_social_vulnerability_2013")
+    table = slums.vulnerability(raw)
+    assert table["group"].value_counts().to_dict() == {slums.HIGHEST: 10, slums.LOWEST: 10}
+    assert (table["kota_code"] == table["kelurahan_code"].str[:4]).all()
+    with pytest.raises(slums.SlumError, match="twice among the most and least vulnerable: 3173"):
+        slums.vulnerability(pd.concat([raw, raw.head(1)], ignore_index=True))
+    with pytest.raises(slums.SlumError, match="unknown group: middle"):
+        slums.vulnerability(raw.assign(group="middle"))
+    with pytest.raises(regions.RegionError, match="could not be placed"):
+        slums.vulnerability(raw.assign(kelurahan="NOWHERE"))

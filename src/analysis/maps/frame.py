@@ -248,10 +248,11 @@ def _name_class(axes: Axes, drawn: pd.Series, letters: float) -> None:
         axes.apply_aspect()
         wide = axes.get_position().width * axes.figure.get_figwidth() * 72
         across = int(wide / letters / 0.5)  # a letter is about half as wide as high
-        axes.text(
+        text = axes.text(
             0.96, 0.97, textwrap.fill(label, across, break_long_words=False),
             transform=axes.transAxes, ha="right", va="top", fontsize=letters - 0.5, color="0.3",
         )  # fmt: skip
+        text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white")])
 
 
 def _hatched_label(drawn: Class | None) -> str:

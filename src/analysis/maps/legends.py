@@ -59,12 +59,13 @@ def square(
     """The nine classes of a bivariate map: the first variable to the right, the second upwards."""
     same = len(set(schemes)) == 1
     scheme = schemes[0] if same else f"→ {schemes[0]}, ↑ {schemes[1]}"
-    figure.text(0.0, 0.43, scheme, fontsize=6.5, **_SCHEME)
-    axes = figure.add_axes((0.085, 0.135, 0.145, 0.25), label="legend")
+    figure.text(0.085, 0.43, scheme, fontsize=6.5, **_SCHEME)
+    # Wider than high: limits such as 16,000 stand below one another's neighbours.
+    axes = figure.add_axes((0.085, 0.2, 0.2, 0.205), label="legend")
     for up, row in enumerate(palettes.BIVARIATE):
         for across, color in enumerate(row):
             axes.add_patch(Rectangle((across, up), 1, 1, facecolor=color, edgecolor="white"))
-    axes.set(xlim=(0, 3), ylim=(0, 3), aspect="equal", anchor="NW")
+    axes.set(xlim=(0, 3), ylim=(0, 3))
     axes.set_xticks(range(4), limits[0], fontsize=6.5)
     axes.set_yticks(range(4), limits[1], fontsize=6.5)
     words = [f"{textwrap.fill(heading, 20)} →" for heading in headings]
@@ -75,7 +76,8 @@ def square(
     for spine in axes.spines.values():
         spine.set_visible(False)
     if entries:
-        listed(figure, (0.0, 0.04), "", "", entries)
+        # Between the square and the source, which begins below the figure.
+        listed(figure, (0.0, 0.115), "", "", entries, letters=6.5)
 
 
 def circles(

@@ -335,11 +335,20 @@ def _beta_interval(
     return np.where(lower * households.to_numpy() < 0.5, 0.0, lower), upper
 
 
+def draw_rates(areas: pd.DataFrame, draws: int = 4000, seed: int = 0) -> np.ndarray:
+    """Draws of the poverty rate of every area, as fractions, shape (draws, areas).
+
+    Independent between areas, each from the beta distribution with the estimate as mean and its
+    MSE as variance; ``areas`` has ``p0_pct`` and ``rmse_points``.
+    """
+    a, b = _beta(areas["p0_pct"].to_numpy() / 100, (areas["rmse_points"].to_numpy() / 100) ** 2)
+    return np.random.default_rng(seed).beta(a, b, size=(draws, len(areas)))
+
+
 def poorest(areas: pd.DataFrame, share: float = 0.1, draws: int = 4000, seed: int = 0) -> pd.Series:
     """Probability of being among the poorest areas, by area code.
 
-    By draws of every area's P0 from its beta distribution, independently: a rank alone would hide
-    how uncertain it is.
+    By draws of every area's P0 (`draw_rates`): a rank alone would hide how uncertain it is.
 
     Parameters
     ----------
@@ -348,8 +357,7 @@ def poorest(areas: pd.DataFrame, share: float = 0.1, draws: int = 4000, seed: in
     share
         Of the areas (0.1 is the poorest tenth), at least one.
     """
-    a, b = _beta(areas["p0_pct"].to_numpy() / 100, (areas["rmse_points"].to_numpy() / 100) ** 2)
-    drawn = np.random.default_rng(seed).beta(a, b, size=(draws, len(areas)))
+    drawn = draw_rates(areas, draws, seed)
     count = max(1, round(share * len(areas)))
     limit = np.partition(drawn, -count, axis=1)[:, -count]
     found = (drawn >= limit[:, None]).mean(axis=0)

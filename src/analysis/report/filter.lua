@@ -4,6 +4,7 @@
 -- image with its metadata (figures); code, streams, HTML and plain text are dropped.
 
 local READ = "markdown+citations+fenced_divs+pipe_tables+table_captions+table_attributes"
+local SHORT = 16  -- rows
 
 local function has_class(block, class)
   return block.t == "Div" and block.classes:includes(class)
@@ -70,6 +71,21 @@ local function tables(blocks)
   })
 end
 
+-- A short table stays on one page with its source; a long one breaks, with its header again.
+local function together(blocks)
+  local rows
+  blocks:walk({
+    Table = function(tbl)
+      rows = #tbl.bodies[1].body
+    end,
+  })
+  if rows and rows <= SHORT then
+    blocks:insert(1, pandoc.RawBlock("typst", "#block(breakable: false, width: 100%, above: 1.3em, below: 1.3em)["))
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+  end
+  return blocks
+end
+
 local function output(div)
   local image, markdown
   for _, block in ipairs(div.content) do
@@ -84,7 +100,7 @@ local function output(div)
   elseif markdown then
     -- Wide lines must not make pandoc divide the text width evenly among the columns.
     local options = pandoc.ReaderOptions({ columns = 100000 })
-    return tables(merged(pandoc.read(markdown, READ, options).blocks))
+    return together(tables(merged(pandoc.read(markdown, READ, options).blocks)))
   end
   return {}
 end

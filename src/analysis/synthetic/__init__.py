@@ -21,6 +21,7 @@ from analysis.synthetic.cities import (
 )
 from analysis.synthetic.files import is_marked, read_table, write, write_city
 from analysis.synthetic.official import SyntheticError, population_words, populations
+from analysis.synthetic.rw import rw_variables
 from analysis.synthetic.sampling import survey
 from analysis.synthetic.welfare import COVARIATES
 
@@ -42,6 +43,7 @@ __all__ = [
     "population_words",
     "populations",
     "read_table",
+    "rw_variables",
     "survey",
     "write",
     "write_city",

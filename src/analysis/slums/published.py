@@ -4,6 +4,8 @@ The list by RW covers three kota and is incomplete there. So an area is in one o
 it has listed RW, none is listed, or nothing is published by RW. None of them is "zero slums".
 """
 
+import re
+
 import geopandas as gpd
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,10 +18,53 @@ KOTA_WITH_LIST = ("3171", "3173", "3175")
 # in 2017 are not like for like.
 FRAME_CHANGE = 2017
 BPS, ADMINISTRATIVE, NOT_STATED = "BPS", "lurah and camat", "not stated"
+HIGHEST, LOWEST = "highest ten", "lowest ten"
 
 
 class SlumError(ValueError):
     """A list of slum RW is not what it should be."""
+
+
+def rw_number(written: pd.Series) -> pd.Series:
+    """RW as three digits (from ``RW 08``, ``RW.8``, ``011``, ``7``), missing if unreadable."""
+    text = written.astype("str").str.replace(r"\.0$", "", regex=True)  # numbers read as floats
+    number = text.str.extract(
+        r"^\s*(?:RW)?[\s.]*0*(\d{1,3})\s*$", flags=re.IGNORECASE, expand=False
+    )
+    return number.str.zfill(3)
+
+
+def vulnerability(raw: pd.DataFrame) -> pd.DataFrame:
+    """The ten highest and the ten lowest kelurahan of BPS's index of social vulnerability of 2013.
+
+    An outside check of a map, and no more: the other 247 are not published.
+
+    Parameters
+    ----------
+    raw
+        Raw table ``kelurahan_social_vulnerability_2013``: ``kelurahan, kota, group``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``kelurahan_code, kota_code, group`` (`HIGHEST` or `LOWEST`), sorted by code.
+
+    Raises
+    ------
+    SlumError
+        A kelurahan is there twice, or a group is unknown.
+    analysis.regions.RegionError
+        Names that could not be placed.
+    """
+    codes = regions.match(raw["kelurahan"], raw["kota"])
+    table = pd.DataFrame(
+        {"kelurahan_code": codes, "kota_code": codes.str[:4], "group": raw["group"]}
+    )
+    if twice := sorted(codes[codes.duplicated()]):
+        raise SlumError(f"twice among the most and least vulnerable: {', '.join(twice)}")
+    if unknown := sorted(set(table["group"]) - {HIGHEST, LOWEST}):
+        raise SlumError(f"unknown group: {', '.join(unknown)}; it is {HIGHEST!r} or {LOWEST!r}")
+    return table.sort_values("kelurahan_code").reset_index(drop=True)
 
 
 def clean_list(raw: pd.DataFrame, boundaries: gpd.GeoDataFrame) -> pd.DataFrame:
@@ -47,7 +92,7 @@ def clean_list(raw: pd.DataFrame, boundaries: gpd.GeoDataFrame) -> pd.DataFrame:
         Names that could not be placed.
     """
     codes = regions.match(raw["kelurahan_as_published"], raw["kota"])
-    number = raw["rw_as_published"].str.extract(r"^\s*(?:RW)?[\s.]*0*(\d{1,3})\s*$", expand=False)
+    number = rw_number(raw["rw_as_published"])
     if number.isna().any():
         bad = ", ".join(repr(rw) for rw in raw.loc[number.isna(), "rw_as_published"])
         raise SlumError(f"these are no RW numbers: {bad}; write them as 'RW 08' or '008'")
@@ -57,7 +102,7 @@ def clean_list(raw: pd.DataFrame, boundaries: gpd.GeoDataFrame) -> pd.DataFrame:
         {
             "kelurahan_code": codes,
             "kota_code": codes.str[:4],
-            "rw": number.str.zfill(3),
+            "rw": number,
             "area_ha": raw["area_ha"],
             "listed_by": raw["listed_by"],
             "inside": points.within(own.geometry),
