@@ -1,0 +1,39 @@
+"""Did it work? Designs of evaluation, their estimators, checks and cards.
+
+Where things are::
+
+    design      Design, Assumption: declared before anything is estimated
+    panels      the declared long format of a panel, checked at the border
+    estimates   Estimate, Check, Detectable: what every design returns
+    card        the evaluation card on top of a notebook
+"""
+
+from analysis.effects.card import Card, card
+from analysis.effects.design import PERSONS, POINTS, RUPIAH, Assumption, Design, EffectsError
+from analysis.effects.estimates import (
+    Check,
+    Detectable,
+    Estimate,
+    checks_table,
+    estimates_table,
+)
+from analysis.effects.panels import Panel, PanelError, panel
+
+__all__ = [
+    "PERSONS",
+    "POINTS",
+    "RUPIAH",
+    "Assumption",
+    "Card",
+    "Check",
+    "Design",
+    "Detectable",
+    "EffectsError",
+    "Estimate",
+    "Panel",
+    "PanelError",
+    "card",
+    "checks_table",
+    "estimates_table",
+    "panel",
+]
