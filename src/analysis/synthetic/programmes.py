@@ -173,7 +173,7 @@ class Programme:
         return float(self.effect_scale * full * profile * mean_class)
 
     def by_exposure(self, outcome: str) -> pd.Series:
-        """Mean planted effect of these units by years since the start (index ``exposure``, from 0)."""
+        """Mean planted effect of these units by years since the start (``exposure``, from 0)."""
         treated = self.panel["treated"].eq(1)
         exposure = (self.panel["period"] - self.panel["first_treated"])[treated].astype(int)
         return self.effects.loc[treated, outcome].groupby(exposure.rename("exposure")).mean()
