@@ -2,7 +2,8 @@
 
 On made-up rollouts: do intervals of 95 % hold the planted effect, do tests of assumptions that
 hold fail as often as they say, and how often do they see a violation of a size fixed beforehand?
-``python benchmarks/effects_panels.py [share]`` runs a share of the replicates (1: all).
+``python benchmarks/effects_panels.py [share] [part]`` runs a share of the replicates (1: all), and
+one of the parts ``coverage``, ``sizes``, ``curves``.
 """
 
 import dataclasses
@@ -178,7 +179,8 @@ def curves(share: float) -> None:
 
 def main() -> None:
     share = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
-    for part in (coverage, sizes, curves):
+    parts = {part.__name__: part for part in (coverage, sizes, curves)}
+    for part in [parts[name] for name in sys.argv[2:]] or parts.values():
         start = time.perf_counter()
         part(share)
         print(f"  {time.perf_counter() - start:.0f} s", flush=True)
