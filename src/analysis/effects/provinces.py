@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from analysis import forecast, periods, poverty
 from analysis.effects import donor_weights
@@ -31,7 +32,7 @@ class Provinces:
     population_count : Series
         Of the treated province by period: number of poor / P0.
     left_out : DataFrame
-        ``region, reason``: provinces that are no donors, by rule.
+        ``reason, regions``: provinces that are no donors, by rule.
     periods_left_out : tuple
         Semesters of the span with no figures, or with those of some provinces only.
     """
@@ -85,17 +86,18 @@ def provinces(
             f"province {treated!r} has no P0 in all of the {wide.shape[1]} periods from {first} to "
             f"{last}"
         )
-    rows = []
+    reasons = {}
     for code, own in wide.iterrows():
         split = poverty.SPLITS.get(code, "")
         if own.isna().any():
             since = own.first_valid_index()
-            gap = "no figures in this span" if since is None else f"figures from {since} on only"
-            rows.append((code, names[code], gap))
+            reasons[code] = "no figures" if since is None else f"first figures in {since}"
         elif first < split <= last and code != treated and not keep_changed_areas:
-            rows.append((code, names[code], f"lost a part of its area: another area from {split}"))
-    left_out = pd.DataFrame(rows, columns=["region_code", "region", "reason"])
-    donors = wide.drop(index=left_out["region_code"])
+            reasons[code] = f"lost a part of its area: another area from {split} on"
+    left_out = pd.Series(reasons, dtype="str").rename("reason").to_frame()
+    left_out["regions"] = left_out.index.map(names)
+    grouped = left_out.groupby("reason", sort=False)["regions"].agg(", ".join).reset_index()
+    donors = wide.drop(index=left_out.index)
     long = donors.rename_axis(index="unit", columns="time").reset_index()
     long = long.melt("unit", var_name="time", value_name="p0_pct")
     long["log_p0"] = 100 * np.log(long["p0_pct"])
@@ -107,18 +109,21 @@ def provinces(
     checked = panel(
         long, outcomes=["p0_pct", "log_p0"], start="start", level="province", balanced=True
     )
-    return Provinces(checked, names, people, left_out.drop(columns="region_code"), skipped)
+    return Provinces(checked, names, people, grouped, skipped)
 
 
-def verdict(lead: Estimate, mde: Detectable, fell: float, name: str, population: float) -> str:
+def verdict(
+    lead: Estimate, mde: Detectable, fell: float, seen: float, name: str, population: float
+) -> str:
     """The answer in one sentence, whatever it is.
 
     Parameters
     ----------
     lead, mde
         The leading estimate, and what it could have detected.
-    fell
-        By how much P0 itself fell over the same time, in points.
+    fell, seen
+        By how much P0 itself fell over the same time, in points; the chance of finding an effect
+        of that size.
     name, population
         Of the province; persons, to say points as persons.
     """
@@ -134,9 +139,11 @@ def verdict(lead: Estimate, mde: Detectable, fell: float, name: str, population:
     if np.isinf(mde.effect):
         return f"{size}: no effect can be told from zero, and none of any size could have been."
     return (
-        f"{size}: no effect of the programme can be told from zero, and one smaller than "
-        f"{amount(mde.effect, lead.unit)} points would probably have gone unseen, when P0 itself "
-        f"{'fell' if fell > 0 else 'rose'} by {amount(abs(fell), lead.unit)} points."
+        f"{size}: no effect of the programme can be told from zero. Nor could it easily have been: "
+        f"an effect as large as the whole {'fall' if fell > 0 else 'rise'} of P0 "
+        f"({amount(abs(fell), lead.unit)} points) would have been found with a chance of "
+        f"{100 * seen:.0f} %, and one of {100 * mde.power:g} % takes "
+        f"{amount(mde.effect, lead.unit)} points."
     )
 
 
@@ -290,9 +297,10 @@ def sampling_words(
         "provincial P0 were found published for these years. Under the declared scenarios of "
         f"sampling error, sampling alone gives the leading estimate a standard error of {others} "
         f"points. Under the scenario {scenario} that is an interval of "
-        f"±{1.96 * named[scenario]:.2f} points around {amount(estimate.effect, estimate.unit)}, "
-        "without any real change; the placebos contain it, since the donors are sampled too, but "
-        "for Jakarta it is smaller or larger than for the donors by its sample and its level."
+        f"±{special.ndtri((1 + estimate.level) / 2) * named[scenario]:.2f} points around "
+        f"{amount(estimate.effect, estimate.unit)}, before anything real has happened. The "
+        "placebos contain such error, for the donors are sampled too. A larger sample would help "
+        "more than another estimator."
     )
 
 
@@ -305,7 +313,7 @@ def later_gaps(panel: Panel, method: str, since: str) -> pd.DataFrame:
         own = [time for time in later if time.startswith(year)]
         found = sc.placebos(panel, method, outcome="p0_pct", window=own)
         lower, upper = found.interval()
-        span = ", ".join(periods.written(time) for time in own)
+        span = " and ".join(periods.written(time) for time in own)
         rows.append((span, found.fit.effect, lower, upper, found.p_value))
     return pd.DataFrame(rows, columns=["span", "gap", "lower", "upper", "p_value"])
 

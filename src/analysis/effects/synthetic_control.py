@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -67,11 +68,6 @@ class Fit:
     effect: float
     pre_rmspe: float
     post_rmspe: float
-
-    @property
-    def ratio(self) -> float:
-        """RMSPE in the window over that before the start."""
-        return self.post_rmspe / max(self.pre_rmspe, 1e-300)
 
 
 @dataclass(frozen=True)
@@ -205,7 +201,7 @@ def fit(
         start; too few periods before it, or too few donors.
     """
     data = _data(panel, outcome, window, donors, start)
-    return _fit_of(data, method, 0)
+    return _fit_of(data, method, _gaps_of(data, _known(method), 0))
 
 
 def placebos(panel: Panel, method: str, **choices: object) -> Placebos:
@@ -214,7 +210,7 @@ def placebos(panel: Panel, method: str, **choices: object) -> Placebos:
     Parameters and errors as in `fit`.
     """
     data = _data(panel, **choices)
-    fits = [_fit_of(data, method, column) for column in range(data.outcomes.shape[1])]
+    fits = [_gaps_of(data, _known(method), column) for column in range(len(data.units))]
     before = data.outcomes[: data.n_pre]
     noise = np.array([donor_weights.noise(before[:, [column]]) for column in range(len(fits))])
     noise = np.maximum(noise, _SMALL * donor_weights.noise(before))
@@ -224,16 +220,18 @@ def placebos(panel: Panel, method: str, **choices: object) -> Placebos:
             "effect": [f.effect for f in fits],
             "pre_rmspe": [f.pre_rmspe for f in fits],
             "post_rmspe": [f.post_rmspe for f in fits],
-            "ratio": [f.ratio for f in fits],
+            "ratio": [f.post_rmspe / max(f.pre_rmspe, 1e-300) for f in fits],
             "noise": noise,
         }
     )
     table["scaled"] = table["effect"] / table["noise"]
     table["roughness"] = table["pre_rmspe"] / table["noise"]
     gaps = pd.DataFrame(
-        {f.unit: f.path["gap"].to_numpy() for f in fits}, index=pd.Index(data.times, name="time")
+        np.column_stack([f.gap for f in fits]),
+        index=pd.Index(data.times, name="time"),
+        columns=data.units,
     )
-    return Placebos(fits[0], table, gaps)
+    return Placebos(_fit_of(data, method, fits[0]), table, gaps)
 
 
 def estimate(design: Design, panel: Panel, method: str, **choices: object) -> Estimate:
@@ -290,11 +288,9 @@ def conformal(
     if method not in (donor_weights.DEMEANED, donor_weights.SYNTHETIC_CONTROL, donor_weights.DID):
         raise EffectsError(f"{method}: no conformal interval, for its weights depend on the start")
     data = _data(panel, **choices)
-    found = _fit_of(data, method, 0)
-    inside = np.array([True] * data.n_pre + [t in data.window for t in data.times[data.n_pre :]])
-    outcomes = data.outcomes[inside]
+    found = _gaps_of(data, method, 0)
+    outcomes, dates = data.outcomes[data.used], data.dates[data.used]
     sets = _sets(len(outcomes), len(outcomes) - data.n_pre, draws)
-    dates = date_weights(data.times)[inside]
 
     def p_value(effect: float) -> float:
         own = outcomes[:, 0].copy()
@@ -371,9 +367,9 @@ def fit_check(found: Placebos, assumption: str, size: float = 0.05) -> Check:
         assumption,
         "fit before the start",
         found.p_fit > size,
-        f"RMSPE {found.fit.pre_rmspe:.3g}; {found.p_fit:.0%} of all units are followed as badly "
-        "or worse, relative to their noise.",
-        f"more than {size:.0%} of units are followed as badly",
+        f"RMSPE {found.fit.pre_rmspe:.3g}; {100 * found.p_fit:.0f} % of all units are "
+        "followed as badly or worse, relative to their noise.",
+        f"more than {100 * size:g} % of units are followed as badly",
         found.fit.pre_rmspe,
         found.p_fit,
     )
@@ -416,7 +412,7 @@ def donors_check(found: Placebos, left_out: pd.DataFrame, assumption: str, level
         "leave one donor out",
         lower <= low and high <= upper,
         f"Without one of {len(left_out)} donors the effect goes from {low:.2f} to {high:.2f}.",
-        f"inside the interval of {level:.0%} of the estimate",
+        f"inside the {100 * level:g} % interval of the estimate",
     )
 
 
@@ -431,7 +427,20 @@ class _Data:
     units: list[str]
     times: tuple
     n_pre: int
-    window: frozenset
+    inside: np.ndarray  # (T,) bool: in the window
+    dates: np.ndarray  # (T,) what each period counts, mean 1
+
+    @property
+    def used(self) -> np.ndarray:
+        return self.inside | (np.arange(len(self.times)) < self.n_pre)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Shares among the periods before, and among those of the window."""
+        counts = np.zeros(len(self.times))
+        counts[: self.n_pre] = self.dates[: self.n_pre] / self.dates[: self.n_pre].sum()
+        counts[self.inside] = self.dates[self.inside] / self.dates[self.inside].sum()
+        return counts
 
 
 def _data(panel, outcome=None, window=None, donors=None, start=None) -> _Data:
@@ -472,48 +481,75 @@ def _data(panel, outcome=None, window=None, donors=None, start=None) -> _Data:
             f"{', '.join(map(str, sorted(unknown))) or 'none'}"
         )
     units = [treated[0], *others]
-    return _Data(wide.loc[units, list(times)].to_numpy().T, units, times, first, wanted)
+    outcomes = wide.loc[units, list(times)].to_numpy().T
+    inside = np.array([False] * first + [time in wanted for time in times[first:]])
+    return _Data(outcomes, units, times, first, inside, date_weights(times))
 
 
-def _fit_of(data: _Data, method: str, column: int) -> Fit:
+@dataclass(frozen=True)
+class _Gaps:
+    """A unit less its counterfactual: ``gap`` (T,), and where it comes from."""
+
+    donors: list[int]
+    weights: donor_weights.Weights
+    shift: float
+    gap: np.ndarray
+    effect: float
+    pre_rmspe: float
+    post_rmspe: float
+
+
+def _gaps_of(data: _Data, method: str, column: int) -> _Gaps:
     """Of the unit in a column; the treated one, the first, is nobody's donor."""
-    if method not in METHODS:
-        raise EffectsError(f"method {method!r} is unknown (there are: {', '.join(METHODS)})")
     keep = [c for c in range(1, len(data.units)) if c != column]
-    n_pre, times = data.n_pre, data.times
-    inside = np.array([False] * n_pre + [time in data.window for time in times[n_pre:]])
-    used = inside | (np.arange(len(times)) < n_pre)
-    dates = date_weights(times)
+    n_pre, inside, counts = data.n_pre, data.inside, data.counts
     own, others = data.outcomes[:, column], data.outcomes[:, keep]
-    weights = donor_weights.weigh(method, own[used], others[used], n_pre, dates[used])
+    used = data.used
+    weights = donor_weights.weigh(method, own[used], others[used], n_pre, data.dates[used])
     apart = own - others @ weights.donors
     shift = float(weights.periods @ apart[:n_pre])
     gap = apart - shift
-    counts = np.zeros(len(times))
-    counts[:n_pre] = dates[:n_pre] / dates[:n_pre].sum()
-    counts[inside] = dates[inside] / dates[inside].sum()
-    after = np.arange(len(times)) >= n_pre
-    path = pd.DataFrame(
-        {
-            "time": times,
-            "actual": own,
-            "synthetic": own - gap,
-            "gap": gap,
-            "after": after,
-            "counts": counts,
-        }
-    )
-    return Fit(
-        method=method,
-        unit=data.units[column],
-        path=path,
-        weights=pd.Series(weights.donors, index=[data.units[c] for c in keep]),
-        period_weights=pd.Series(weights.periods, index=list(times[:n_pre])),
+    return _Gaps(
+        donors=keep,
+        weights=weights,
         shift=shift,
+        gap=gap,
         effect=float(counts[inside] @ gap[inside]),
         pre_rmspe=float(np.sqrt(counts[:n_pre] @ gap[:n_pre] ** 2)),
         post_rmspe=float(np.sqrt(counts[inside] @ gap[inside] ** 2)),
     )
+
+
+def _fit_of(data: _Data, method: str, found: _Gaps) -> Fit:
+    """Of the treated unit."""
+    own = data.outcomes[:, 0]
+    path = pd.DataFrame(
+        {
+            "time": data.times,
+            "actual": own,
+            "synthetic": own - found.gap,
+            "gap": found.gap,
+            "after": np.arange(len(data.times)) >= data.n_pre,
+            "counts": data.counts,
+        }
+    )
+    return Fit(
+        method=method,
+        unit=data.units[0],
+        path=path,
+        weights=pd.Series(found.weights.donors, index=[data.units[c] for c in found.donors]),
+        period_weights=pd.Series(found.weights.periods, index=list(data.times[: data.n_pre])),
+        shift=found.shift,
+        effect=found.effect,
+        pre_rmspe=found.pre_rmspe,
+        post_rmspe=found.post_rmspe,
+    )
+
+
+def _known(method: str) -> str:
+    if method not in METHODS:
+        raise EffectsError(f"method {method!r} is unknown (there are: {', '.join(METHODS)})")
+    return method
 
 
 def _rank(values: pd.Series) -> float:
