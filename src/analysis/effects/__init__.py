@@ -6,6 +6,11 @@ Where things are::
     panels      the declared long format of a panel, checked at the border
     estimates   Estimate, Check, Detectable: what every design returns
     card        the evaluation card on top of a notebook
+    staggered   Callaway-Sant'Anna, Sun-Abraham, imputation; tests, bounds, rings, groups
+    inference   wild bootstrap with few clusters, Romano-Wolf with many outcomes
+    power       minimum detectable effects by simulation
+    rollouts    a rollout for its notebook: the user's panel, or a made-up one
+    slum_upgrading   CAP and CIP, as far as published
 """
 
 from analysis.effects.card import Card, card

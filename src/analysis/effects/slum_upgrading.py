@@ -135,7 +135,7 @@ def trend_checks(found: Trend, series: pd.DataFrame, last: int) -> list[Check]:
         Check(
             names[0],
             "paces between the counts before",
-            rates.min() / rates.max() < 2,
+            rates.max() < 0 and rates.min() > 2 * rates.max(),
             f"from {_signed(rates.max())} to {_signed(rates.min())} % a year",
             "the fastest is less than twice the slowest",
         ),
@@ -150,8 +150,8 @@ def trend_checks(found: Trend, series: pd.DataFrame, last: int) -> list[Check]:
             names[2],
             "frame of the counts",
             last < slums.FRAME_CHANGE,
-            f"the paces are of the frame before {slums.FRAME_CHANGE} (from {first}), the last count "
-            f"is of {last}",
+            f"the paces are of the frame before {slums.FRAME_CHANGE} (from {first}), the last "
+            f"count is of {last}",
             "one frame throughout",
         ),
     ]
@@ -182,7 +182,7 @@ def classes(counts: pd.DataFrame, area: str) -> pd.DataFrame:
     A class that a later source does not name stays missing.
     """
     own = counts[(counts["area"] == area) & counts["kategori"].isin(CLASSES)]
-    table = own.pivot(index="year", columns="kategori", values="rw_count")
+    table = own.astype({"year": int}).pivot(index="year", columns="kategori", values="rw_count")
     return table.reindex(columns=list(CLASSES))
 
 
