@@ -237,6 +237,20 @@ def draw_rows(axes: Axes, table: pd.DataFrame, label: str, planted: Mapping[str,
     axes.grid(axis="x", visible=True)
 
 
+def planted_rings(rollout: Rollout, outcome: str) -> dict[str, float]:
+    """Planted effects by the rows of `staggered.rings`; empty if nobody knows."""
+    if rollout.made is None:
+        return {}
+    inner = f"{RINGS_KM[0]:g}–{RINGS_KM[1]:g} km"
+    return {"treated": rollout.made.att(outcome), inner: rollout.made.spillover(outcome)}
+
+
+def group_words(table: pd.DataFrame, p_same: float) -> str:
+    """``by class berat −2.68, ...; the same in all: p = 0.030``."""
+    told = ", ".join(f"{row.group} {row.effect:.2f}" for row in table.itertuples())
+    return f"by class {told}; the same in all: p = {p_same:.3f}".replace(" -", " −")
+
+
 def violation_power(design: Design, assumption: str, replicates: int = 20) -> pd.DataFrame:
     """How often the checks flag panels that are made to break them, by the size of violation.
 

@@ -176,6 +176,24 @@ def verdict(found: Trend, upgraded: int, baseline: int, last: int) -> str:
     )
 
 
+def conclusions(found: Trend, by_class: pd.DataFrame, area: str, budget: pd.DataFrame) -> str:
+    """What can be concluded from the published figures, as a list."""
+    count = found.observed.set_index("year")["slum_rw_count"]
+    now = (count.iloc[-1] / count.iloc[0]) ** (1 / (count.index[-1] - count.index[0])) - 1
+    pace = "faster" if 100 * now < found.paces["yearly_pct"].iloc[-1] else "not faster"
+    gone = [name for name in CLASSES if pd.isna(by_class.iloc[-1][name])]
+    ratio = budget["per_rw_rp_billion"].max() / budget["per_rw_rp_billion"].min()
+    told = [
+        f"on one frame, the number went from {count.iloc[0]} to {count.iloc[-1]}, "
+        f"{pace} a year than before the programme",
+        f"in {area} the classes {' and '.join(gone)} are no longer named"
+        if gone
+        else f"in {area} all classes are still there",
+        f"the draft budget gave an RW up to {ratio:.1f} times as much in one kota as in another",
+    ]
+    return "\n".join(f"- {line}" for line in told)
+
+
 def classes(counts: pd.DataFrame, area: str) -> pd.DataFrame:
     """Published slum RW by class: rows are years, columns `CLASSES`; missing is not published.
 
