@@ -146,13 +146,13 @@ def answer(rollout: Rollout, estimate: Estimate, checks: Sequence[Check], outcom
         if failed
         else "No check of the assumptions failed."
     )
-    truth = rollout.truth(outcome)
+    truth, measured = rollout.truth(outcome), estimate.design.outcome
     if truth is None:
-        return f"The programme changed {outcome} by {estimate.words()}. {doubt}"
+        return f"The programme changed the {measured} by {estimate.words()}. {doubt}"
     inside = "holds" if estimate.lower <= truth <= estimate.upper else "does not hold"
     return (
         f"On a made-up panel of {estimate.n_units} RW, by {estimate.label}, the programme changed "
-        f"the slum index by {estimate.words()}; planted were {amount(truth, estimate.unit)}, which "
+        f"the {measured} by {estimate.words()}; planted were {amount(truth, estimate.unit)}, which "
         f"the interval {inside}. {doubt} Nothing here is about real RW: `22_slum_upgrading` says "
         "what is published."
     )
