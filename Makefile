@@ -180,7 +180,7 @@ test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests
 run-tests:
-	@$(BIN)/python -m pytest --nbval
+	@$(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lab: $(ENV) $(BOUNDARY_TABLE) tables ## JupyterLab in the project's environment
 	@$(BIN)/jupyter lab --notebook-dir=.
