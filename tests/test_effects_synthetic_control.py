@@ -257,7 +257,7 @@ def test_what_cannot_be_compared_is_refused():
         sc.estimate(panel, panel, "DiD")
 
 
-# ---- planted effects: small versions of benchmarks/effects.py ----------------------------------
+# ---- planted effects: small versions of benchmarks/effects_one_treated.py ----------------------------------
 
 SEEDS = range(120)
 

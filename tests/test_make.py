@@ -33,7 +33,8 @@ for file in made:
     file.write_text("made")
 log("end")
 """
-ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
+ON_ASSUMPTIONS = ("11_target", "16_target_arithmetic", "17_okoce_funnel")
+ON_SERIES = (*ON_ASSUMPTIONS, "21_jakarta_counterfactual")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
 ON_MICRODATA = ("05_households", "14_poverty_map")
 REPORTS = (
@@ -141,7 +142,7 @@ def after(*names: str) -> set[str]:
             after("02_poverty_series", *ON_SERIES, *ON_MICRODATA, "13_kelurahan_atlas"),
         ),
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
-        ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
+        ("data/raw/assumptions/inputs.csv", after(*ON_ASSUMPTIONS)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
         ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map", *ON_MICRODATA)),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
