@@ -1,8 +1,8 @@
 """Prove the designs for one treated unit on panels with planted effects.
 
-Part of ``make bench``. ``python benchmarks/effects_one_treated.py 100`` takes fewer panels. What is printed:
-coverage and size beside what they should be, and how often the checks flag broken panels, by the
-size of the violation (`analysis.effects.one_treated.VIOLATIONS`, fixed beforehand).
+Part of ``make bench``; ``python benchmarks/effects_one_treated.py 100`` takes fewer panels. What is
+printed: coverage and size beside what they should be, and how often the checks flag broken panels,
+by the size of the violation (`analysis.effects.one_treated.VIOLATIONS`, fixed beforehand).
 """
 
 import math

@@ -383,3 +383,45 @@ def test_the_verdict_says_what_was_found_whatever_it_is(effect, half, mde, told)
     found = effects.Detectable(mde, "units", "placebos")
     words = provinces.verdict(lead, found, 0.36, 0.07, "DKI Jakarta", 10_600_000)
     assert pd.Series([words]).str.contains(told).all(), words
+
+
+def test_a_window_that_reaches_into_the_pandemic_says_so():
+    assert provinces.mixed_words(["2018-03", "2019-09"], "2020-03") == ""
+    assert "1 of the 2 figures are from March 2020 on" in provinces.mixed_words(
+        ["2019-09", "2020-03"], "2020-03"
+    )
+
+
+def test_later_gaps_are_by_year_and_may_be_none(series):
+    panel = provinces.provinces(series, "31", "2018-03", "2012-09", "2021-09").panel
+    later = provinces.later_gaps(panel, "DiD", "2020-03")
+    assert list(later["span"]) == [
+        "March 2020 and September 2020",
+        "March 2021 and September 2021",
+    ]
+    assert ((later["lower"] < later["gap"]) & (later["gap"] < later["upper"])).all()
+    assert "lay" in provinces.later_words(later, "DKI Jakarta")
+    none = provinces.later_gaps(panel, "DiD", "2022-03")
+    assert provinces.later_words(none, "DKI Jakarta") == "The panel ends before the pandemic."
+
+
+def test_other_choices_move_the_estimate_and_are_named(series):
+    data = provinces.provinces(series, "31", "2018-03", "2012-09", "2019-09")
+    window = ["2018-03", "2018-09", "2019-03", "2019-09"]
+    lead = sc.fit(data.panel, "DiD", outcome="p0_pct", window=window)
+    made = provinces.variants(DESIGN, series, data, lead, window)
+    labels = [estimate.label for estimate in made]
+    assert labels == [
+        "in logarithms",
+        "without the neighbours Jawa Barat and Banten",
+        "with provinces that lost an area",
+        "figures from 2015-03 on only",
+        "effect in 2018 only",
+        "effect in 2019 only",
+    ]
+    logs = sc.fit(data.panel, "DiD", outcome="log_p0", window=window).effect
+    level = lead.path["synthetic"][lead.path["after"]].mean()
+    assert made[0].effect == pytest.approx(logs / 100 * level)
+    by_year = np.mean([made[4].effect, made[5].effect])
+    assert by_year == pytest.approx(lead.effect)
+    assert "Over 6 other choices" in provinces.variant_words(made)
