@@ -27,8 +27,8 @@ DESIGN = Design(
     inference="placebos",
     does_not_show="anything real",
 )
-# Values of R: synthdid 0.0.9 on California's Proposition 99 (39 states, 1970-2000), as published
-# with the package. Its classic synthetic control stops before the optimum, so that the exact one
+# Results of R's synthdid 0.0.9 on California's Proposition 99 (39 states, 1970-2000), its own
+# example data. Its synthetic control stops a little before the optimum, so that the exact one
 # differs from it by a tenth of a pack.
 PROP99 = {
     "synthetic DiD": (-15.60383, 1e-3),
@@ -75,23 +75,23 @@ def test_the_classic_synthetic_california_is_the_published_one(shared):
     }
     sales = table.pivot(index="year", columns="state", values="cigsale")
     means |= {f"sales {year}": sales.loc[year] for year in (1975, 1980, 1988)}
-    predictors = pd.DataFrame(means).T
-    others = sales.columns.drop("California")
-    weights, v, loss = donor_weights.by_predictors(
-        predictors["California"].to_numpy(),
-        predictors[others].to_numpy(),
-        sales.loc[:1988, "California"].to_numpy(),
-        sales.loc[:1988, others].to_numpy(),
+    table["treated"] = ((table["state"] == "California") & (table["year"] > 1988)).astype(int)
+    panel = effects.panel(
+        table, unit="state", time="year", outcomes="cigsale", treated="treated", balanced=True
     )
-    weights = pd.Series(weights, others)
+    found = sc.fit_by_predictors(panel, pd.DataFrame(means))
     for state, published in ADH.items():
-        assert weights[state] == pytest.approx(published, abs=0.03)
-    assert weights[list(ADH)].sum() > 0.99 and v.sum() == pytest.approx(1)
+        assert found.weights[state] == pytest.approx(published, abs=0.03)
+    assert found.weights[list(ADH)].sum() > 0.99
     meta = pd.read_csv(shared / "reference/impact/prop99_adh_meta.csv").set_index("what")["value"]
-    assert loss <= meta["loss.v"]  # no worse than R's
+    assert found.pre_rmspe**2 <= meta["loss.v"]  # no worse than R's
     path = pd.read_csv(shared / "reference/impact/prop99_adh_path.csv").set_index("year")
-    gap = sales.loc[path.index, "California"] - sales.loc[path.index, others] @ weights
+    gap = found.path.set_index("time")["gap"]
     assert (gap - (path["Y1"] - path["Ysynth"])).loc[1989:].abs().max() < 1
+    with pytest.raises(effects.PanelError, match="no predictors of California"):
+        sc.fit_by_predictors(panel, pd.DataFrame(means).drop("California"))
+    with pytest.raises(effects.PanelError, match="do not vary: same"):
+        sc.fit_by_predictors(panel, pd.DataFrame(means).assign(same=1.0))
 
 
 def test_the_solvers_used_alone_give_what_diff_diff_gives():
