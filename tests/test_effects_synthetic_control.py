@@ -194,6 +194,12 @@ def shifted_after(panel, by):
     return type(panel)(panel.table.assign(outcome=moved), panel.outcomes, (), panel.times)
 
 
+def test_an_estimate_says_what_it_rests_on():
+    found = sc.estimate(DESIGN, one_treated.simulate(0), "DiD", window=[2010, 2011])
+    assert (found.n_units, found.n_treated, found.n_periods) == (30, 1, 11)
+    assert found.inference == "placebos in space, 29 donors" and 1 / 30 <= found.p_value <= 1
+
+
 def test_too_few_donors_bound_nothing():
     found = sc.placebos(one_treated.simulate(0, units=12), "DiD")
     assert found.interval(0.95) == (-math.inf, math.inf)
@@ -284,6 +290,16 @@ def test_the_slower_methods_cover_too(method):
     seeds = range(30)
     bounds = [sc.placebos(one_treated.simulate(s, effect=0.7), method).interval() for s in seeds]
     assert within(np.mean([low <= 0.7 <= high for low, high in bounds]), 29 / 30, len(seeds))
+
+
+def test_the_conformal_interval_covers_where_residuals_have_no_memory():
+    seeds = range(60)
+    found = [
+        sc.conformal(DESIGN, one_treated.simulate(s, effect=0.7), "demeaned synthetic control")
+        for s in seeds
+    ]
+    assert within(np.mean([e.lower <= 0.7 <= e.upper for e in found]), 0.95, len(seeds))
+    assert np.median([e.upper - e.lower for e in found]) < 2  # and is of use
 
 
 def flagged(violation: str, size: float, seeds=range(40)) -> dict[str, float]:

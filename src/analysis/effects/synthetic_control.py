@@ -285,7 +285,7 @@ def as_estimate(design: Design, found: Placebos) -> Estimate:
         inference=f"placebos in space, {len(found.table) - 1} donors",
         n_units=len(found.table),
         n_treated=1,
-        n_periods=len(found.gaps),
+        n_periods=int((found.fit.path["counts"] > 0).sum()),
         p_value=found.p_value,
     )
 
