@@ -58,16 +58,21 @@ def main(trials: int) -> None:
             f"{method}, {count} panels: coverage {beside(covered / count, 1 - reach, count)}; "
             f"size of the placebo test {beside(rejected / count, reach, count)}"
         )
-    # Its residuals must be exchangeable in time: those of DiD are not where factors have a memory.
-    for method in (donor_weights.DEMEANED, donor_weights.DID):
-        count, covered = trials // 5, 0
+    # Residuals must be exchangeable in time. Those of the demeaned synthetic control nearly are
+    # here; those of DiD keep the memory of the factors, and its interval must not be trusted.
+    count = trials // 5
+    for method, sound in ((donor_weights.DEMEANED, True), (donor_weights.DID, False)):
+        covered = 0
         for seed in range(count):
             panel = one_treated.simulate(seed, effect=EFFECT)
             found = sc.conformal(DESIGN, panel, method)
             covered += found.lower <= EFFECT <= found.upper
-        print(
-            f"{method}, conformal, {count} panels: coverage {beside(covered / count, 0.95, count)}"
+        told = (
+            beside(covered / count, 0.95, count)
+            if sound
+            else f"{100 * covered / count:.1f} % (its assumption is broken here)"
         )
+        print(f"{method}, conformal, {count} panels: coverage {told}")
     for violation, sizes in one_treated.VIOLATIONS.items():
         for size in sizes:
             flags = {"fit": 0, "placebo in time": 0, "range": 0}

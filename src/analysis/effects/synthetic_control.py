@@ -298,7 +298,8 @@ def conformal(
     Under each effect the treated unit's outcome without it is known in all periods; the method is
     fitted to all of them, and the sum of residuals in the window is compared with that of every
     other set of as many periods (Chernozhukov, Wüthrich and Zhu 2021, section 2). It needs
-    residuals that are exchangeable in time: without a trend or memory of their own.
+    residuals that are exchangeable in time: without a trend or memory of their own. Those of DiD
+    often have one (``benchmarks/effects_one_treated.py``), those of the demeaned less.
 
     Parameters
     ----------
