@@ -27,7 +27,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel 22_slum_upgrading 25_slum_upgrading_panel
+REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel 21_jakarta_counterfactual 22_slum_upgrading 25_slum_upgrading_panel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -49,6 +49,7 @@ SOURCES_13_kelurahan_atlas :=
 SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
+SOURCES_21_jakarta_counterfactual := survey_error
 SOURCES_22_slum_upgrading := kelurahan_population_2024 programme_indicators rw_kumuh_counts slum_programme_budget_2020 slum_programme_rw
 SOURCES_25_slum_upgrading_panel := rw_kumuh_counts
 
@@ -162,7 +163,8 @@ $(BUILD)/14_poverty_map.ipynb: $(BUILD)/microdata.txt $(BOUNDARY_TABLE)
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
-$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb \
+    $(BUILD)/21_jakarta_counterfactual.ipynb: $(BUILD)/02_poverty_series.ipynb
 $(BUILD)/22_slum_upgrading.ipynb: $(BUILD)/03_slums.ipynb
 $(BUILD)/25_slum_upgrading_panel.ipynb: $(BUILD)/panel.txt
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
@@ -191,7 +193,7 @@ test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests
 run-tests:
-	@$(BIN)/python -m pytest --nbval
+	@$(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lab: $(ENV) $(BOUNDARY_TABLE) tables ## JupyterLab in the project's environment
 	@$(BIN)/jupyter lab --notebook-dir=.
@@ -214,6 +216,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/poverty_design.py
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
+	@$(BIN)/python benchmarks/effects_one_treated.py
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/poverty_map.py
