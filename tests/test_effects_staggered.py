@@ -447,7 +447,7 @@ def spoiled(made: programmes.Programme, how: str) -> pd.DataFrame:
         ("off", "switches off"),
         ("all", "no unit is untreated"),
         ("late", "1 period before the earliest start"),
-        ("codes", "no BPS codes of a rw"),
+        ("codes", "no BPS codes of an RW"),
     ],
 )
 def test_bad_panels_end_in_a_clear_error(calm, how, told):

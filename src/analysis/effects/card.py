@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.effects.design import Design, EffectsError, declared
-from analysis.effects.estimates import Check, Detectable, Estimate, amount
+from analysis.effects.estimates import Check, Detectable, Estimate, amount, p_words
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _told(check: Check) -> str:
 
 def _effect(lead: Estimate, conversions: Mapping[str, float]) -> str:
     told = [lead.words(), *(lead.converted(f, unit).words() for unit, f in conversions.items())]
-    p = "" if pd.isna(lead.p_value) else f"; p = {lead.p_value:.2f}"
+    p = "" if pd.isna(lead.p_value) else f"; {p_words(lead.p_value)}"
     name = lead.label[0].upper() + lead.label[1:]
     return f"{'; that is '.join(told)}. {name}, {lead.inference}{p}"
 

@@ -65,7 +65,7 @@ class Design:
     does_not_show
         What the evaluation cannot say.
     level
-        Of the intervals, between 0.5 and 1.
+        Of the intervals, between 0.5 and 1; None where the design has no intervals.
     clusters
         Words for the groups within which errors may be correlated, if there are any.
     """
@@ -83,7 +83,7 @@ class Design:
     estimator: str
     inference: str
     does_not_show: str
-    level: float = 0.95
+    level: float | None = 0.95
     clusters: str | None = None
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class Design:
                 )
         if not self.question.endswith("?"):
             raise EffectsError(f"design: the question {self.question!r} does not end with '?'")
-        if not 0.5 < self.level < 1:
+        if self.level is not None and not 0.5 < self.level < 1:
             raise EffectsError(f"design: level {self.level!r} is not between 0.5 and 1, as 0.95")
         object.__setattr__(self, "assumptions", tuple(self.assumptions))
         if not self.assumptions:
@@ -131,12 +131,15 @@ class Design:
             ("Estimator", self.estimator),
             ("Why credible", self.credibility),
             *((f"Assumption: {a.name}", a.check) for a in self.assumptions),
-            ("Inference", f"{self.inference}; intervals of {100 * self.level:g} %"),
+            ("Inference", self.inference + self._intervals()),
             *([("Clusters", self.clusters)] if self.clusters else []),
             ("Does not show", self.does_not_show),
             ("Fingerprint", self.fingerprint),
         ]
         return pd.DataFrame(rows, columns=["item", "declared"])
+
+    def _intervals(self) -> str:
+        return "" if self.level is None else f"; intervals of {100 * self.level:g} %"
 
 
 def declared(design: object) -> Design:

@@ -74,7 +74,11 @@ def draw_estimates(estimates: Sequence[Estimate], lead: int = 0) -> Figure:
 
 
 def draw_power(axes: Axes, curve: pd.DataFrame, mde: Detectable) -> None:
-    """The power of a design by size of the effect (``effect, power``), and what it can detect."""
+    """The power of a design by size of the effect (``effect, power``, ``lower, upper`` where it is
+    simulated), and what it can detect."""
+    if "lower" in curve:
+        bounds = [100 * curve[bound] for bound in ("lower", "upper")]
+        axes.fill_between(curve["effect"], *bounds, color=TREATED, alpha=0.15, linewidth=0)
     axes.plot(curve["effect"], 100 * curve["power"], color=TREATED)
     axes.axhline(100 * mde.power, color="0.4", linewidth=0.8, linestyle="--")
     if np.isfinite(mde.effect):

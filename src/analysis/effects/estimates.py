@@ -30,6 +30,18 @@ def amount(value: float, unit: str, decimals: int | None = None) -> str:
     return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")
 
 
+def p_text(value: float) -> str:
+    """A p-value as tables print it: ``0.031``, ``< 0.001``, ``…`` where there is none."""
+    if math.isnan(value):
+        return "…"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def p_words(value: float) -> str:
+    """A p-value in prose: ``p = 0.031``, ``p < 0.001``."""
+    return f"p {p_text(value)}" if value < 0.001 else f"p = {p_text(value)}"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One estimate of the effect that a design declares.
@@ -71,6 +83,8 @@ class Estimate:
 
     def __post_init__(self) -> None:
         declared(self.design)
+        if self.design.level is None and not math.isnan(self.lower):
+            raise EffectsError(f"{self.estimator}: an interval, but the design declares none")
         if not math.isfinite(self.effect):
             raise EffectsError(f"{self.estimator}: the effect is {self.effect!r}, not a number")
         if math.isnan(self.lower) != math.isnan(self.upper) or self.lower > self.upper:
@@ -85,7 +99,7 @@ class Estimate:
             object.__setattr__(self, "label", self.estimator)
 
     @property
-    def level(self) -> float:
+    def level(self) -> float | None:
         return self.design.level
 
     @property
@@ -177,7 +191,8 @@ class Detectable:
     effect
         Its size, above zero, in ``unit``; infinite if no effect up to the largest tried is found.
     power, size
-        Chance of finding it, and of finding one that is not there (two-sided).
+        Chance of finding it, and of finding one that is not there (two-sided). None where the
+        design argues by a range and not by chance: then ``how`` says all.
     unit, how
         Unit of the effect; how it was found, in words.
     """
@@ -185,18 +200,23 @@ class Detectable:
     effect: float
     unit: str
     how: str
-    power: float = 0.8
-    size: float = 0.05
+    power: float | None = 0.8
+    size: float | None = 0.05
 
     def __post_init__(self) -> None:
         if not self.effect > 0:
             raise EffectsError(f"a minimum detectable effect of {self.effect!r} is none: above 0")
+        if (self.power is None) != (self.size is None):
+            raise EffectsError("a minimum detectable effect has a power and a size, or neither")
 
     def words(self, decimals: int | None = None) -> str:
         """``0.41 percentage points with a power of 80 % at a size of 5 % (how)``."""
+        effect = f"{amount(self.effect, self.unit, decimals)} {self.unit}"
+        if self.power is None:
+            return f"{effect}: {self.how}"
         return (
-            f"{amount(self.effect, self.unit, decimals)} {self.unit} with a power of "
-            f"{self.power * 100:g} % at a size of {self.size * 100:g} % ({self.how})"
+            f"{effect} with a power of {self.power * 100:g} % at a size of {self.size * 100:g} % "
+            f"({self.how})"
         )
 
 

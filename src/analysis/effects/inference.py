@@ -2,7 +2,9 @@
 
 Both rest on the stacked regression: every start against the units never treated, with effects of
 units and periods for each start (Cengiz, Dube, Lindner and Zipperer, 2019), so that no unit
-treated before serves as comparison.
+treated before serves as comparison. Its coefficient weighs starts by the precision with which
+each is estimated, not by the treated unit-periods as `analysis.effects.staggered` does: the two
+differ where effects do.
 """
 
 import math
@@ -18,6 +20,7 @@ from analysis.effects.estimates import Estimate
 from analysis.effects.panels import Panel
 
 REPLICATES = 1999
+FEWEST_CLUSTERS = 4
 WEBB_BELOW = 10  # clusters: two-point weights then have too few different draws (Webb, 2023)
 
 
@@ -43,9 +46,10 @@ def wild_bootstrap(
     outcome = _outcome(design, panel, outcome)
     table, y, x = _stacked(panel, outcome)
     clusters = table["cluster"].nunique()
-    if clusters < 4:
+    if clusters < FEWEST_CLUSTERS:
         raise EffectsError(
-            f"{clusters} clusters are too few for any bootstrap: four at least, better ten"
+            f"{clusters} clusters are too few for any bootstrap: {FEWEST_CLUSTERS} at least, "
+            "better ten"
         )
     solved = np.linalg.lstsq(x, y, rcond=None)[0]
     result = diff_diff.wild_bootstrap_se(

@@ -21,6 +21,9 @@ LEVELS = ("province", "kota", "kecamatan", "kelurahan", "rw")
 NEVER, NOT_YET = "never treated", "not yet treated"
 
 
+_UNITS = {"pct": "%", "rp": "Rp", "km2": "km²", "ha": "ha", "count": "number"}
+
+
 class PanelError(EffectsError):
     """A panel is not in the declared format, or cannot carry an evaluation."""
 
@@ -175,27 +178,50 @@ def panel(
 def read(path: str | Path, *, synthetic: bool = False, **columns: object) -> Panel:
     """A user's own panel from a CSV file; parameters as in `panel`.
 
-    Codes are read as text. The record of the run holds the file's name and checksum, not its
-    folder.
+    Raises
+    ------
+    PanelError
+        See `panel` and `read_table`.
+    """
+    codes = [columns.get("unit", "unit"), columns.get("cluster")]
+    table = read_table(path, [name for name in codes if name], synthetic=synthetic)
+    try:
+        return panel(table, **columns)
+    except PanelError as error:
+        raise PanelError(f"{Path(path).name}: {error}") from None
+
+
+def read_table(path: str | Path, codes: Sequence[str], *, synthetic: bool = False) -> pd.DataFrame:
+    """A user's own CSV file, the columns of codes as text; what `panel` takes.
+
+    The record of the run holds the file's name and checksum, not its folder.
 
     Raises
     ------
     PanelError
-        See `panel`; or the file cannot be read.
+        The file cannot be read.
     """
     file = Path(path)
     file = file if file.is_absolute() else paths.ROOT / file
-    texts = [columns.get("unit", "unit"), columns.get("cluster")]
+    if not file.is_file():
+        raise PanelError(
+            f"there is no file {path}: a path that is not absolute counts from the project's folder"
+        )
     try:
-        table = pd.read_csv(file, dtype=dict.fromkeys(filter(None, texts), "str"))
+        table = pd.read_csv(file, dtype=dict.fromkeys(codes, "str"))
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PanelError(f"the panel {file.name} cannot be read ({reason})") from None
     provenance.record(file, synthetic=synthetic, name=file.name)
-    try:
-        return panel(table, **columns)
-    except PanelError as error:
-        raise PanelError(f"{file.name}: {error}") from None
+    return table
+
+
+def in_words(column: str) -> str:
+    """A column as readers see it: ``poverty_baseline_pct`` is poverty baseline (%)."""
+    *name, last = column.split("_")
+    if name and last in _UNITS:
+        return f"{' '.join(name)} ({_UNITS[last]})"
+    return column.replace("_", " ")
 
 
 def check_codes(codes: Sequence[str], level: str) -> None:
@@ -216,7 +242,8 @@ def check_codes(codes: Sequence[str], level: str) -> None:
     if unknown:
         example = f"{min(known)}{'001' if level == 'rw' else ''}"
         raise PanelError(
-            f"{len(unknown)} of {len(codes)} codes of units are no BPS codes of a {level}: "
+            f"{len(unknown)} of {len(codes)} codes of units are no BPS codes of "
+            f"{'an RW' if level == 'rw' else f'a {level}'}: "
             f"{', '.join(unknown[:5])}{', ...' if len(unknown) > 5 else ''} (one is {example}; "
             "the numbering of Kemendagri is another)"
         )
@@ -270,7 +297,14 @@ def _first(own: pd.DataFrame, times: tuple, given: np.ndarray, name: str) -> np.
     starts = pd.Series(given, index=own.index)
     numbers = isinstance(times[0], int | np.integer)
     if numbers:
-        starts = pd.to_numeric(starts, errors="coerce").replace(0, np.nan)
+        read = pd.to_numeric(starts, errors="coerce")
+        odd = read.isna() & starts.notna()
+        if odd.any():
+            raise PanelError(
+                f"column {name}: {odd.sum()} starts are no numbers as the periods are, the first "
+                f"{starts[odd].iloc[0]!r} of {own.loc[odd, 'unit'].iloc[0]}: leave never empty"
+            )
+        starts = read.replace(0, np.nan)
     elif starts.notna().any() and not pd.api.types.is_string_dtype(starts.dropna()):
         raise PanelError(f"column {name}: the start is a period as in the column of periods")
     per_unit = starts.groupby(own["unit"]).nunique(dropna=False)

@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis import paths
+from analysis import sources
 from analysis.effects import drawing, panels, power, staggered
 from analysis.effects.design import Design, EffectsError
 from analysis.effects.estimates import Check, Estimate, amount
-from analysis.effects.panels import Panel
+from analysis.effects.panels import Panel, PanelError
 from analysis.synthetic import programmes
 
 VARIABLE = "PANEL"  # names the user's panel where the parameter does not
 COLUMNS = ("unit_code", "period", "first_treated", "kota_code")
+COUNTS = "rw_kumuh_counts"  # what a made-up panel takes its size and classes from
 FACTORS = (0.0, 0.5, 1.0, 1.5)  # of the violations fixed in `programmes`
 RINGS_KM = (0, 1, 2.7)  # within reach of a spillover, and a ring that should be quiet
 _COLOURS = ("#1f5a94", "#c8501e", "#2a8a78", "#8a5aa0", "#b8860b")
@@ -34,11 +35,15 @@ class Rollout:
     places : DataFrame or None
         ``x_km, y_km`` by unit.
     groups : Series or None
-        Class by unit, before the programme.
+        Class by unit, before the programme; in the order of the slum classes where it is of them.
     made
         The made-up programme, with the truth; None for the user's own panel.
     name
         Words for figures: whose panel it is.
+    source
+        What figures name as their source, as `analysis.display` takes it.
+    about
+        What a reader must know of the panel, in a few sentences.
     """
 
     panel: Panel
@@ -46,6 +51,8 @@ class Rollout:
     groups: pd.Series | None
     made: programmes.Programme | None
     name: str
+    source: tuple[str, ...]
+    about: str
 
     def truth(self, outcome: str) -> float | None:
         """The planted effect; None if nobody knows."""
@@ -57,16 +64,27 @@ def open_rollout(
     outcomes: Sequence[str],
     covariates: Sequence[str] = (),
     *,
+    unit_level: str = "",
     level: str = programmes.RW,
     violations: programmes.Violations = programmes.NONE,
     seed: int = 0,
     unit_count: int | None = None,
-    class_shares: Mapping[str, float] | None = None,
+    published: tuple[str, int] | None = None,
 ) -> Rollout:
     """The user's panel if one is named, by the parameter or by ``PANEL``; else a made-up one.
 
     The user's CSV file has the columns `COLUMNS` (codes as text; ``first_treated`` empty: never)
-    and the outcomes; ``x_km, y_km`` and ``class`` if known, the same in all rows of a unit.
+    and the first of the outcomes; ``x_km, y_km`` and ``class`` if known, the same in all rows of
+    a unit. Further outcomes and covariates that it lacks are left out, and `Rollout.about` says so.
+
+    Parameters
+    ----------
+    unit_level
+        The user's codes of units must be BPS codes of this level, see
+        `analysis.effects.panels.check_codes`, and begin with ``kota_code``; not checked if empty.
+    published
+        Area and year: a made-up panel has as many units, in the same classes, as slum RW were
+        counted there.
 
     Raises
     ------
@@ -75,37 +93,82 @@ def open_rollout(
     EffectsError
         A place or class of a unit changes.
     """
-    path = panel_path or os.environ.get(VARIABLE, "")
-    columns = {
-        "unit": "unit_code",
-        "time": "period",
-        "start": "first_treated",
-        "cluster": "kota_code",
-        "outcomes": list(outcomes),
-        "covariates": list(covariates),
-    }
-    if path:
-        checked = panels.read(path, **columns)
-        file = Path(path) if Path(path).is_absolute() else paths.ROOT / path
-        table = pd.read_csv(file, dtype={"unit_code": "str"})
-        return Rollout(
-            checked,
-            _constant(table, ["x_km", "y_km"]),
-            None if (own := _constant(table, ["class"])) is None else own["class"],
-            None,
-            f"Panel of the user: {file.name}.",
-        )
-    made = programmes.rollout(
-        level, violations, seed, unit_count=unit_count, class_shares=class_shares
-    )
+    columns = {"unit": "unit_code", "time": "period", "start": "first_treated"}
+    columns |= {"cluster": "kota_code", "balanced": True, "pre_periods": staggered.SHIFT + 1}
+    if path := panel_path or os.environ.get(VARIABLE, ""):
+        table = panels.read_table(path, ["unit_code", "kota_code"])
+        try:
+            return _of_user(table, Path(path).name, columns, outcomes, covariates, unit_level)
+        except EffectsError as error:
+            raise type(error)(f"{Path(path).name}: {error}") from None
+    source, shares, size = (), None, ""
+    if published:
+        area, year = published
+        unit_count, shares = class_shares(sources.read(COUNTS), year, area)
+        source, size = (COUNTS,), f" of as many RW, in the same classes, as {area} had in {year}"
+    made = programmes.rollout(level, violations, seed, unit_count=unit_count, class_shares=shares)
     units = made.panel.drop_duplicates("unit_code").set_index("unit_code")
     return Rollout(
-        panels.panel(made.panel, **columns),
+        panels.panel(made.panel, outcomes=outcomes, covariates=covariates, **columns),
         units[["x_km", "y_km"]],
-        units.get("class"),
+        _ordered(units["class"]) if "class" in units else None,
         made,
         "Made-up panel with planted effects; no RW of it exists.",
+        source,
+        f"The panel is made up{size}; name your own to have it in its place.",
     )
+
+
+def _of_user(
+    table: pd.DataFrame,
+    name: str,
+    columns: Mapping[str, object],
+    outcomes: Sequence[str],
+    covariates: Sequence[str],
+    unit_level: str,
+) -> Rollout:
+    lacking = [column for column in (*outcomes[1:], *covariates) if column not in table]
+    checked = panels.panel(
+        table,
+        outcomes=[column for column in outcomes if column not in lacking],
+        covariates=[column for column in covariates if column not in lacking],
+        **columns,
+    )
+    if unit_level:
+        _of_level(checked, unit_level)
+    classes = _constant(table, ["class"])
+    left_out = f" It has no {', '.join(lacking)}: left out." if lacking else ""
+    return Rollout(
+        checked,
+        _constant(table, ["x_km", "y_km"]),
+        None if classes is None else _ordered(classes["class"]),
+        None,
+        f"Panel of the user: {name}.",
+        (name,),
+        f"The panel is that of the user, {name}.{left_out}",
+    )
+
+
+def _of_level(checked: Panel, unit_level: str) -> None:
+    """Codes of the user's units against those of BPS, and against their kota."""
+    try:
+        panels.check_codes(checked.units, unit_level)
+    except PanelError as error:
+        raise PanelError(f"{error}; for codes of another kind set unit_level to ''") from None
+    kota = checked.table.groupby("unit")["cluster"].agg(["first", "nunique"])
+    wrong = kota[(kota["first"] != kota.index.str[:4]) | (kota["nunique"] > 1)]
+    if len(wrong):
+        raise PanelError(
+            f"column kota_code: {len(wrong)} units are not in the kota that their code begins "
+            f"with, the first {wrong.index[0]} in {wrong['first'].iloc[0]}"
+        )
+
+
+def _ordered(classes: pd.Series) -> pd.Series:
+    """Slum classes in their order; other classes as they come."""
+    known = set(classes.dropna()) <= set(programmes.CLASSES)
+    order = [name for name in programmes.CLASSES if name in set(classes)]
+    return classes.astype(pd.CategoricalDtype(order)) if known else classes
 
 
 def class_shares(counts: pd.DataFrame, year: int, area: str) -> tuple[int, dict[str, float]]:
@@ -141,18 +204,18 @@ def answer(rollout: Rollout, estimate: Estimate, checks: Sequence[Check], outcom
     """What was found, whether it may be believed, and what was planted."""
     failed = [check.assumption for check in checks if check.passed is False]
     doubt = (
-        f"Not all assumptions hold ({', '.join(failed)}: failed), so that this is no unbiased "
-        "estimate of the effect."
+        f"A check of an assumption failed ({', '.join(dict.fromkeys(failed))}), so that the "
+        "estimate may be off by more than its interval says."
         if failed
         else "No check of the assumptions failed."
     )
     truth, measured = rollout.truth(outcome), estimate.design.outcome
     if truth is None:
-        return f"The programme changed the {measured} by {estimate.words()}. {doubt}"
+        return f"The works changed the {measured} by {estimate.words()}. {doubt}"
     inside = "holds" if estimate.lower <= truth <= estimate.upper else "does not hold"
     return (
-        f"On a made-up panel of {estimate.n_units} RW, by {estimate.label}, the programme changed "
-        f"the {measured} by {estimate.words()}; planted were {amount(truth, estimate.unit)}, which "
+        f"On a made-up panel of {estimate.n_units} RW the works are found to have changed the "
+        f"{measured} by {estimate.words()}; what had been planted, {amount(truth, estimate.unit)}, "
         f"the interval {inside}. {doubt} Nothing here is about real RW: `22_slum_upgrading` says "
         "what is published."
     )

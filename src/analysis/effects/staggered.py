@@ -22,8 +22,8 @@ import pyfixest
 from scipy import stats
 
 from analysis.effects.design import Design, EffectsError, declared
-from analysis.effects.estimates import Check, Estimate, amount
-from analysis.effects.panels import NEVER, NOT_YET, Panel
+from analysis.effects.estimates import Check, Estimate, amount, p_words
+from analysis.effects.panels import NEVER, NOT_YET, Panel, in_words
 
 SIZE = 0.05  # of all tests here
 LEADS = 4  # periods before the start whose leads are tested jointly
@@ -114,7 +114,7 @@ def callaway_santanna(
         table=panel.table.assign(**scaled),
         covariates=list(covariates) or None,
     )
-    given = f" given {', '.join(covariates)}" if covariates else ""
+    given = f" given {', '.join(map(in_words, covariates))}" if covariates else ""
     estimate = _estimate(
         design, panel, result, f"Callaway-Sant'Anna{given}", f"errors by unit, {comparison} units"
     )
@@ -193,6 +193,9 @@ def imputation(
 ) -> Fit:
     """Imputation (Borusyak, Jaravel and Spiess, 2024): fixed effects fitted where nobody is
     treated yet tell what would have been; leave-one-out errors by unit.
+
+    The errors leave out the unit itself (the paper's appendix). They were chosen after simulations
+    had been seen: with 44 units the plain ones cover in 92 % of 400 draws, these in 95 % of 1,000.
 
     Raises
     ------
@@ -303,7 +306,7 @@ def pre_trend(fit: Fit, assumption: str, leads: int = LEADS) -> Check:
         passed=p >= SIZE,
         words=(
             f"{k} leads, the largest {amount(table.loc[largest, 'effect'], unit)} {unit} "
-            f"{abs(largest)} periods before the start; {_p(p)}"
+            f"{abs(largest)} periods before the start; {p_words(p)}"
         ),
         criterion=f"p at least {SIZE:g}",
         statistic=f,
@@ -330,7 +333,7 @@ def placebo_in_time(
         assumption=assumption,
         name=f"placebo, {shift} periods early",
         passed=estimate.p_value >= SIZE,
-        words=f"{estimate.words()}; {_p(estimate.p_value)}",
+        words=f"{estimate.words()}; {p_words(estimate.p_value)}",
         criterion=f"p at least {SIZE:g}",
         statistic=estimate.effect / estimate.standard_error,
         p_value=estimate.p_value,
@@ -385,7 +388,7 @@ def no_anticipation(
         assumption=assumption,
         name="effect in the period before the start",
         passed=p >= SIZE,
-        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {_p(p)}",
+        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {p_words(p)}",
         criterion=f"p at least {SIZE:g}",
         statistic=float(z),
         p_value=p,
@@ -396,7 +399,11 @@ def honest(fit: Fit, grid: Sequence[float] = HONEST_GRID) -> tuple[pd.DataFrame,
     """Bounds when trends are not parallel (Rambachan and Roth, 2023, relative magnitudes).
 
     After the start the difference of trends may change from period to period by as much as
-    ``M`` times the largest change before it. The mean over exposures is bounded.
+    ``M`` times the largest change before it. The mean over exposures is bounded: by the bounds at
+    the estimated changes, each moved out by the usual error of that mean. These are not the
+    confidence sets of the paper, which `diff-diff` does not offer for relative magnitudes: that
+    the largest change is an estimate too is not in them. Noise makes it too large rather than too
+    small, so that they are wide rather than narrow (``benchmarks/effects_panels.py``).
 
     Returns
     -------
@@ -503,7 +510,7 @@ def no_spillover(table: pd.DataFrame, design: Design, assumption: str) -> Check:
         assumption=assumption,
         name=f"effect on untreated units, {row['ring']}",
         passed=row["p_value"] >= SIZE,
-        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {_p(row['p_value'])}",
+        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {p_words(row['p_value'])}",
         criterion=f"p at least {SIZE:g}",
         statistic=float(row["effect"] / row["standard_error"]),
         p_value=float(row["p_value"]),
@@ -523,7 +530,7 @@ def by_group(
     Parameters
     ----------
     groups
-        Group by unit (index), known before the programme.
+        Group by unit (index), known before the programme; categories keep their order.
     least
         Groups with fewer treated or untreated units are left missing.
 
@@ -545,7 +552,8 @@ def by_group(
             f"{own.isna().sum()} units have no group, the first {own.index[own.isna()][0]}"
         )
     rows = []
-    for name in dict.fromkeys(groups):
+    kinds = groups.cat.categories if isinstance(groups.dtype, pd.CategoricalDtype) else None
+    for name in dict.fromkeys(groups) if kinds is None else kinds:
         units = own.index[own == name]
         part = panel.table[panel.table["unit"].isin(units)].reset_index(drop=True)
         inside = Panel(part, panel.outcomes, panel.covariates, panel.times)
@@ -658,10 +666,6 @@ def _square(matrix, index) -> pd.DataFrame | None:
 
 def _standardised(column: pd.Series) -> pd.Series:
     return (column - column.mean()) / (column.std() or 1.0)
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _placed(panel: Panel, places: pd.DataFrame) -> pd.DataFrame:
