@@ -38,6 +38,15 @@ def test_the_trend_by_hand():
     assert found.detectable.effect == pytest.approx(160 - 40)
     checks = upgrading.trend_checks(found, series(*HALVING, (2020, 100, "BPS")), 2020)
     assert [check.passed for check in checks] == [False, True, False]
+    assert (
+        "power of" not in found.detectable.words() and "fewer than 40" in found.detectable.words()
+    )
+    words = upgrading.doubt(checks, found)
+    assert words.startswith("2 of 3 assumptions failed their check (pace; frame): the −60 RW")
+    assert upgrading.doubt(checks[1:2], found) == ""
+    told = upgrading.verdict(found, 90, 2017, 2020)
+    assert told.startswith("It cannot be said: ") and "from 320 in 2017 to 100 in 2020" in told
+    assert "agree on the sign" not in told and "faster than" in told
 
 
 def test_even_paces_pass_and_a_count_by_others_fails():

@@ -386,10 +386,16 @@ def test_sampling_error_adds_up(series):
 @pytest.mark.parametrize(
     ("effect", "half", "mde", "told"),
     [
-        (0.15, 0.6, 0.8, "0.15 points above .* no effect of the programme can be told from zero"),
+        (0.15, 0.6, 0.8, "^No effect can be told from zero: from 2018 .* 0.15 points above"),
         (-0.15, 0.6, 0.8, "0.15 points below"),
-        (-0.9, 0.6, 0.8, "below .* further from zero than chance explains"),
-        (-0.9, math.inf, math.inf, "none of any size could have been"),
+        (-0.9, 0.6, 0.8, "^Yes, .* below .* further from zero than chance explains"),
+        (0.9, 0.6, 0.8, "^No, it rose .* above .* further from zero than chance explains"),
+        (
+            -0.9,
+            math.inf,
+            math.inf,
+            "^It cannot be told: .* no effect of any size could have been found",
+        ),
     ],
 )
 def test_the_verdict_says_what_was_found_whatever_it_is(effect, half, mde, told):
@@ -397,8 +403,23 @@ def test_the_verdict_says_what_was_found_whatever_it_is(effect, half, mde, told)
         DESIGN, "DiD", effect, effect - half, effect + half, "placebos", 30, 1, 13
     )
     found = effects.Detectable(mde, "units", "placebos")
-    words = provinces.verdict(lead, found, 0.36, 0.07, "DKI Jakarta", 10_600_000)
+    words = provinces.verdict(lead, found, 0.36, 0.07, "DKI Jakarta", 10_600_000, "2018")
     assert pd.Series([words]).str.contains(told).all(), words
+
+
+def test_what_passing_is_worth_is_said(series):
+    data = provinces.provinces(series, "31", "2018-03", "2012-09", "2019-09")
+    lead = sc.placebos(data.panel, "demeaned synthetic control", outcome="p0_pct")
+    early = sc.placebos(data.panel, "DiD", outcome="p0_pct", start="2016-03")
+    in_range = sc.range_of_donors(data.panel, outcome="p0_pct")
+    words = provinces.check_words(lead, early, in_range, "DKI Jakarta")
+    count = len(lead.table)
+    assert f"number {round(lead.p_fit * count)} of {count}" in words and "to March 2016" in words
+    assert "no weighted mean reaches its level" in words
+    inside = provinces.check_words(lead, early, in_range.assign(outside=False), "DKI Jakarta")
+    assert "no weighted mean" not in inside
+    larger = lead.table["scaled"].abs() >= abs(lead.table["scaled"].iloc[0])
+    assert f"number {larger.sum()} of {count}" in provinces.placebo_words(lead, "DKI Jakarta")
 
 
 def test_a_window_that_reaches_into_the_pandemic_says_so():
@@ -431,13 +452,14 @@ def test_other_choices_move_the_estimate_and_are_named(series):
         "in logarithms",
         "without the neighbours Jawa Barat and Banten",
         "with provinces that lost an area",
-        "figures from 2015-03 on only",
+        "figures from March 2015 on only",
+        "without March 2018, when it had just begun",
         "effect in 2018 only",
         "effect in 2019 only",
     ]
     logs = sc.fit(data.panel, "DiD", outcome="log_p0", window=window).effect
     level = lead.path["synthetic"][lead.path["after"]].mean()
     assert made[0].effect == pytest.approx(logs / 100 * level)
-    by_year = np.mean([made[4].effect, made[5].effect])
+    by_year = np.mean([made[5].effect, made[6].effect])
     assert by_year == pytest.approx(lead.effect)
-    assert "Over 6 other choices" in provinces.variant_words(made)
+    assert "Over 7 other choices" in provinces.variant_words(made)

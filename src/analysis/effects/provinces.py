@@ -91,9 +91,12 @@ def provinces(
         split = poverty.SPLITS.get(code, "")
         if own.isna().any():
             since = own.first_valid_index()
-            reasons[code] = "no figures" if since is None else f"first figures in {since}"
+            first_in = "" if since is None else periods.written(since)
+            reasons[code] = f"first figures in {first_in}" if first_in else "no figures"
         elif first < split <= last and code != treated and not keep_changed_areas:
-            reasons[code] = f"lost a part of its area: another area from {split} on"
+            reasons[code] = (
+                f"lost a part of its area: another area from {periods.written(split)} on"
+            )
     left_out = pd.Series(reasons, dtype="str").rename("reason").to_frame()
     left_out["regions"] = left_out.index.map(names)
     grouped = left_out.groupby("reason", sort=False)["regions"].agg(", ".join).reset_index()
@@ -113,9 +116,15 @@ def provinces(
 
 
 def verdict(
-    lead: Estimate, mde: Detectable, fell: float, seen: float, name: str, population: float
+    lead: Estimate,
+    mde: Detectable,
+    fell: float,
+    seen: float,
+    name: str,
+    population: float,
+    span: str,
 ) -> str:
-    """The answer in one sentence, whatever it is.
+    """The answer in a sentence or two, whatever it is.
 
     Parameters
     ----------
@@ -126,24 +135,61 @@ def verdict(
         of that size.
     name, population
         Of the province; persons, to say points as persons.
+    span
+        The window in words.
     """
     side = "above" if lead.effect > 0 else "below"
     size = (
-        f"P0 of {name} was {amount(abs(lead.effect), lead.unit)} points {side} its synthetic "
-        f"counterfactual ({lead.level * 100:g} % interval of the difference "
-        f"{amount(lead.lower, lead.unit)} to {amount(lead.upper, lead.unit)}; about "
-        f"{amount(abs(lead.effect) * population / 100, PERSONS)} persons)"
+        f"from {span} the poverty rate (P0) of {name} was {amount(abs(lead.effect), lead.unit)} "
+        f"points {side} what the other provinces lead to expect ({lead.level * 100:g} % interval "
+        f"of the difference {amount(lead.lower, lead.unit)} to {amount(lead.upper, lead.unit)}; "
+        f"about {amount(abs(lead.effect) * population / 100, PERSONS)} persons)"
     )
     if lead.excludes_zero:
-        return f"{size}: further from zero than chance explains."
+        less = "Yes, or something else did" if lead.effect < 0 else "No, it rose against them"
+        return f"{less}: {size}, which is further from zero than chance explains."
     if np.isinf(mde.effect):
-        return f"{size}: no effect can be told from zero, and none of any size could have been."
+        return f"It cannot be told: {size}, and no effect of any size could have been found."
     return (
-        f"{size}: no effect of the programme can be told from zero. Nor could it easily have been: "
-        f"an effect as large as the whole {'fall' if fell > 0 else 'rise'} of P0 "
+        f"No effect can be told from zero: {size}. Nor could it easily have been: an effect as "
+        f"large as the whole {'fall' if fell > 0 else 'rise'} of P0 "
         f"({amount(abs(fell), lead.unit)} points) would have been found with a chance of "
         f"{100 * seen:.0f} %, and one of {100 * mde.power:g} % takes "
         f"{amount(mde.effect, lead.unit)} points."
+    )
+
+
+def check_words(lead: Placebos, in_time: Placebos, in_range: pd.DataFrame, name: str) -> str:
+    """What passing or failing the checks is worth, with so few units and periods."""
+    count, size = len(lead.table), 0.05
+    worst, early = round(lead.p_fit * count), in_time.fit
+    start = early.path.loc[early.path["after"], "time"].iloc[0]
+    more = "more" if abs(early.effect) > abs(lead.fit.effect) else "less"
+    told = [
+        f"With {count} provinces a check at {100 * size:g} % fails only where {name} is "
+        f"{'the most extreme' if count < 2 / size else 'among the most extreme'} of all, so that "
+        f"to pass is worth little. {name} is number {worst} of {count} among those that are "
+        "followed worst before the start, each relative to its noise. A start put to "
+        f"{periods.written(start)}, when nothing began, has an effect of "
+        f"{amount(early.effect, POINTS)} points, {more} than the estimate itself "
+        f"({amount(lead.fit.effect, POINTS)})."
+    ]
+    if in_range["outside"].any():
+        told.append(
+            f"That {name} lies outside the range of the donors could be seen before any estimate: "
+            "no weighted mean reaches its level. The comparison therefore takes for granted that "
+            f"the distance of {amount(lead.fit.shift, POINTS)} points would have stayed as it "
+            "was, which no figure can test."
+        )
+    return " ".join(told)
+
+
+def placebo_words(found: Placebos, name: str) -> str:
+    """Where the treated province stands among the placebos."""
+    count = len(found.table)
+    return (
+        f"{name} is number {round(found.p_value * count)} of {count} by the size of the effect "
+        "relative to its noise"
     )
 
 
@@ -200,7 +246,10 @@ def variants(
     halfway = "2015-03"
     if sum(halfway <= time < start for time in times) >= 5:
         recent = provinces(*span, halfway, times[-1])
-        found.append(made(f"figures from {halfway} on only", recent.panel))
+        found.append(made(f"figures from {periods.written(halfway)} on only", recent.panel))
+    if len(window) > 1:
+        late = f"without {periods.written(window[0])}, when it had just begun"
+        found.append(made(late, data.panel, window=window[1:]))
     for part in sorted({time[:4] for time in window}):
         own = [time for time in window if time.startswith(part)]
         if len(own) < len(window):
@@ -292,15 +341,22 @@ def sampling_words(
     if scenario not in named:
         raise PanelError(f"scenario {scenario!r} is none with errors: {', '.join(named)}")
     others = ", ".join(f"{error:.2f} ({name})" for name, error in told)
+    reach = special.ndtri((1 + estimate.level) / 2) * named[scenario]
+    placebos = (estimate.upper - estimate.lower) / 2
+    share = (
+        "no more than that, so that sampling alone may explain all that the placebos show"
+        if placebos <= reach
+        else "more than that, so that sampling does not explain all that the placebos show"
+    )
     return (
         "**Sampling error.** The figures are estimates of a survey, and no standard errors of "
         "provincial P0 were found published for these years. Under the declared scenarios of "
         f"sampling error, sampling alone gives the leading estimate a standard error of {others} "
         f"points. Under the scenario {scenario} that is an interval of "
-        f"±{special.ndtri((1 + estimate.level) / 2) * named[scenario]:.2f} points around "
-        f"{amount(estimate.effect, estimate.unit)}, before anything real has happened. The "
-        "placebos contain such error, for the donors are sampled too. A larger sample would help "
-        "more than another estimator."
+        f"±{reach:.2f} points around {amount(estimate.effect, estimate.unit)}, before anything "
+        "real has happened. The placebos contain such error, for the donors are sampled too, and "
+        f"their interval is ±{placebos:.2f}: {share}. A larger sample would help more than another "
+        "estimator."
     )
 
 

@@ -7,7 +7,7 @@ an extrapolation with a range, not an interval of confidence.
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -105,21 +105,24 @@ def trend(design: Design, series: pd.DataFrame, baseline: int, last: int) -> Tre
         lower=math.nan,
         upper=math.nan,
         inference=(
-            f"the range over the paces seen before, {amount(lower, unit)} to "
-            f"{amount(upper, unit)} {unit}, which is no confidence interval"
+            f"over the paces seen before the difference runs from {amount(lower, unit)} to "
+            f"{amount(upper, unit)} {unit}: a range, no confidence interval"
         ),
         n_units=1,
         n_treated=1,
         n_periods=len(before) + 2,
-        label=f"{PROVINCE}, {baseline} to {last}",
+        label=f"count of {last} less what the whole earlier pace would have left",
     )
     # Below the fastest pace the count would lie under every one seen before.
     detectable = Detectable(
         effect=float(end["middle"] - end["fast"]),
         unit=design.unit_of_effect,
-        how=f"fewer than {end['fast']:.0f} left in {last}, below every pace seen before",
-        power=1.0,
-        size=0.0,
+        how=(
+            f"only fewer than {end['fast']:.0f} slum RW left in {last} would have been fewer than "
+            "any pace seen before explains; a range has no power and no size"
+        ),
+        power=None,
+        size=None,
     )
     observed = count[[year for year in count.index if baseline <= year <= last]].reset_index()
     return Trend(estimate, lower, upper, paces, path, observed, detectable)
@@ -163,16 +166,30 @@ def verdict(found: Trend, upgraded: int, baseline: int, last: int) -> str:
     fall = count[baseline] - count[last]
     now = 100 * ((count[last] / count[baseline]) ** (1 / (last - baseline)) - 1)
     earlier = found.paces.iloc[-1]
-    side = "does not tell" if found.lower < 0 < found.upper else "tells"
+    side = "leave open even the sign" if found.lower < 0 < found.upper else "agree on the sign"
     return (
-        f"The published number of slum RW fell from {count[baseline]} in {baseline} to "
-        f"{count[last]} in {last}, by {fall} ({100 * fall / count[baseline]:.0f} %). What of that "
-        f"the programme did cannot be said: {_signed(now)} % a year is "
-        f"{'slower' if now > earlier['yearly_pct'] else 'faster'} than the "
+        f"It cannot be said: the published number of slum RW fell from {count[baseline]} in "
+        f"{baseline} to {count[last]} in {last} (by {fall}, {100 * fall / count[baseline]:.0f} %), "
+        "but no published figure tells how many would have been left without the programme. The "
+        f"number changed by {_signed(now)} % a year, "
+        f"{'more slowly' if now > earlier['yearly_pct'] else 'faster'} than the "
         f"{_signed(earlier['yearly_pct'])} % a year of {earlier['from_year']:.0f} to "
-        f"{earlier['to_year']:.0f}, before it began and on another frame, and the range of earlier "
-        f"paces {side} the sign of an effect. {upgraded} RW are said to have been upgraded; no "
-        "list says which they are, or what class they had before and after."
+        f"{earlier['to_year']:.0f}, before it began and on another frame; the earlier paces {side} "
+        f"of an effect. {upgraded} RW are said to have been upgraded; no list says which they "
+        "are, or what class they had before and after."
+    )
+
+
+def doubt(checks: Sequence[Check], found: Trend) -> str:
+    """What failed checks make of the number on the card; empty if none failed."""
+    failed = [check.assumption for check in checks if check.passed is False]
+    if not failed:
+        return ""
+    unit = found.estimate.unit
+    return (
+        f"{len(failed)} of {len(checks)} assumptions failed their check ({'; '.join(failed)}): "
+        f"the {amount(found.estimate.effect, unit)} {unit} are what an extrapolation leaves over, "
+        "and no estimate of what the programme did."
     )
 
 
@@ -184,8 +201,8 @@ def conclusions(found: Trend, by_class: pd.DataFrame, area: str, budget: pd.Data
     gone = [name for name in CLASSES if pd.isna(by_class.iloc[-1][name])]
     ratio = budget["per_rw_rp_billion"].max() / budget["per_rw_rp_billion"].min()
     told = [
-        f"on one frame, the number went from {count.iloc[0]} to {count.iloc[-1]}, "
-        f"{pace} a year than before the programme",
+        f"on one frame, though perhaps not by the same office, the number went from "
+        f"{count.iloc[0]} to {count.iloc[-1]}, {pace} a year than before the programme",
         f"in {area} the classes {' and '.join(gone)} are no longer named"
         if gone
         else f"in {area} all classes are still there",
@@ -314,8 +331,9 @@ def draw_classes(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
         for i, value in enumerate(width):
             if value >= 9:
                 axes.text(
-                    left[i] + value / 2, i, f"{value:.0f}", ha="center", va="center", fontsize=7.5
-                )
+                    left[i] + value / 2, i, f"{value:.0f}", ha="center", va="center", fontsize=7.5,
+                    color="white" if name in ("berat", "sedang") else "0.1",
+                )  # fmt: skip
         left = [a + b for a, b in zip(left, width, strict=True)]
     axes.set_yticks(range(len(bars)), [label for label, _ in bars])
     axes.invert_yaxis()

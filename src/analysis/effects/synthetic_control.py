@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis import periods
 from analysis.effects import donor_weights
 from analysis.effects.design import Design, EffectsError, declared
 from analysis.effects.donor_weights import METHODS, SHIFTED
@@ -412,12 +413,16 @@ def time_check(found: Placebos, assumption: str, size: float = 0.05) -> Check:
         assumption,
         "placebo in time",
         found.p_value > size,
-        f"With the start put to {start}, before anything happened, the effect is "
+        f"With the start put to {_written(start)}, before anything happened, the effect is "
         f"{found.fit.effect:.2f} (p = {found.p_value:.2f}).",
         f"p above {size:g}",
         found.fit.effect,
         found.p_value,
     )
+
+
+def _written(time: object) -> str:
+    return periods.written(time) if re.fullmatch(r"\d{4}-\d\d", str(time)) else str(time)
 
 
 def range_check(table: pd.DataFrame, assumption: str) -> Check:
