@@ -105,7 +105,8 @@ def open_rollout(
     if published:
         area, year = published
         unit_count, shares = class_shares(sources.read(COUNTS), year, area)
-        source, size = (COUNTS,), f" of as many RW, in the same classes, as {area} had in {year}"
+        source = (COUNTS,)
+        size = f"; it has as many RW, in the same classes, as {area} had slum RW in {year}"
     made = programmes.rollout(level, violations, seed, unit_count=unit_count, class_shares=shares)
     units = made.panel.drop_duplicates("unit_code").set_index("unit_code")
     return Rollout(
@@ -115,7 +116,7 @@ def open_rollout(
         made,
         "Made-up panel with planted effects; no RW of it exists.",
         source,
-        f"The panel is made up{size}; name your own to have it in its place.",
+        f"The panel is made up{size}. Name your own panel to have it in its place.",
     )
 
 
