@@ -221,6 +221,30 @@ def test_spatial_errors_by_hand():
     assert fit.standard_error == pytest.approx(by_hand, rel=1e-6)
 
 
+def test_rings_by_hand():
+    """Two periods, one start: rises of the treated and of each ring, less that of units beyond."""
+    random = np.random.default_rng(6)
+    units = [f"u{i:02d}" for i in range(20)]
+    kind = np.repeat(["treated", "near", "middle", "far"], 5)
+    x = pd.Series(kind).map({"treated": 0.0, "near": 0.5, "middle": 1.5, "far": 9.0})
+    place = pd.DataFrame({"x_km": x.to_numpy(), "y_km": 0.0}, index=units)
+    y = random.normal(size=(20, 2))
+    table = pd.DataFrame(
+        {
+            "unit": np.repeat(units, 2),
+            "time": np.tile([2017, 2018], 20),
+            "y": y.ravel(),
+            "start": np.repeat(np.where(kind == "treated", 2018, 0), 2),
+        }
+    )
+    own = panel(table, outcomes="y", start="start", pre_periods=1)
+    found = staggered.rings(DESIGN, own, place, (0, 1, 2))
+    rise = pd.Series(y[:, 1] - y[:, 0]).groupby(kind).mean()
+    expected = [rise[name] - rise["far"] for name in ("treated", "near", "middle")]
+    np.testing.assert_allclose(found["effect"], expected, atol=1e-10)
+    assert list(found["n_units"]) == [5, 5, 5]
+
+
 def test_bacon_adds_up_to_two_way_fixed_effects(calm):
     _, own = calm
     parts = staggered.bacon(DESIGN, own)

@@ -96,7 +96,7 @@ def run(
 
 def _shown(value: Any) -> Any:
     """A parameter as the report prints it: of a file elsewhere the name, not the folder."""
-    if isinstance(value, str) and Path(value).is_absolute():
+    if isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", ".."))):
         return Path(value).name
     return value
 

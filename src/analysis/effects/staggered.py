@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyfixest
 from scipy import stats
+from scipy.spatial import distance
 
 from analysis.effects.design import Design, EffectsError, declared
 from analysis.effects.estimates import Check, Estimate, amount, p_words
@@ -457,8 +458,8 @@ def rings(
     -------
     pandas.DataFrame
         ``ring`` ("treated", then "0-1 km", ...), ``effect, standard_error, lower, upper,
-        p_value``, ``n_units`` (ever in it). The first row is the effect on the treated against
-        units beyond the rings.
+        p_value``, ``n_units`` (treated, or in the ring while untreated). The first row is the
+        effect on the treated against units beyond the rings.
 
     Raises
     ------
@@ -488,17 +489,31 @@ def rings(
     treated = len(panel.treated_units)
     rows = [("treated", result.att, result.se, low, high, result.p_value, treated)]
     names = list(result.n_units_ever_in_ring)
-    for inner, outer, name in zip(edges, edges[1:], names, strict=False):
+    within = [*edges[:-1], np.nextafter(edges[-1], np.inf)]  # the last edge belongs to its ring
+    for number, name in enumerate(names):
+        inner, outer = edges[number : number + 2]
         row = result.spillover_effects.loc[name]
         rows.append(
             (
                 f"{inner:g}–{outer:g} km",
                 *(row[c] for c in ("coef", "se", "ci_low", "ci_high", "p_value")),
-                result.n_units_ever_in_ring[name],
+                int(_reached(panel, places, *within[number : number + 2]).sum()),
             )
         )
     columns = ["ring", "effect", "standard_error", "lower", "upper", "p_value", "n_units"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _reached(panel: Panel, places: pd.DataFrame, inner: float, outer: float) -> np.ndarray:
+    """Units whose nearest treated unit was within the ring while they were untreated (bool)."""
+    place = places.reindex(panel.units)[["x_km", "y_km"]].to_numpy()
+    apart, starts = distance.cdist(place, place), panel.starts.to_numpy()
+    reached = np.zeros(len(starts), dtype=bool)
+    for start in np.unique(starts[starts > 0]):
+        on = (starts > 0) & (starts <= start)
+        nearest = apart[:, on].min(axis=1)
+        reached |= ~on & (nearest >= inner) & (nearest < outer)
+    return reached
 
 
 def no_spillover(table: pd.DataFrame, design: Design, assumption: str) -> Check:
