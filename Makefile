@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..18 (reports) -> PDF
+#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..25 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -12,6 +12,7 @@ BOUNDARIES ?=
 MICRODATA ?=
 RW_VARIABLES ?=
 RW_BOUNDARIES ?=
+PANEL ?=
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python -m analysis.runner
@@ -23,6 +24,7 @@ export BOUNDARIES
 export MICRODATA
 export RW_VARIABLES
 export RW_BOUNDARIES
+export PANEL
 export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
 export JUPYTER_PREFER_ENV_PATH := 1
 # One thread per process, as the runner has it: the same digits on every machine.
@@ -31,7 +33,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 15_slums_in_space 16_target_arithmetic 17_okoce_funnel 18_slum_scores
+REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 15_slums_in_space 16_target_arithmetic 17_okoce_funnel 18_slum_scores 21_jakarta_counterfactual 22_slum_upgrading 25_slum_upgrading_panel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -57,6 +59,9 @@ SOURCES_16_target_arithmetic := assumptions programme_indicators province_indica
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 # Without RW_VARIABLES and MICRODATA: what the synthetic city is made from.
 SOURCES_18_slum_scores := slum_rules_bps slum_rules_permen dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
+SOURCES_21_jakarta_counterfactual := survey_error
+SOURCES_22_slum_upgrading := kelurahan_population_2024 programme_indicators rw_kumuh_counts slum_programme_budget_2020 slum_programme_rw
+SOURCES_25_slum_upgrading_panel := rw_kumuh_counts
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
@@ -84,6 +89,7 @@ help: ## this list
 	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)"
 	@echo "           MICRODATA=path (mapping or its folder, instead of a synthetic city)  VENV=path"
 	@echo "           RW_VARIABLES=path (table for slum scores)  RW_BOUNDARIES=path (polygons of RW)"
+	@echo "           PANEL=path (CSV of RW by year, instead of a made-up one)"
 
 reports: $(PDFS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
@@ -143,6 +149,10 @@ $(BUILD)/rw.txt: FORCE
 	@mkdir -p $(@D); { for file in "$$RW_VARIABLES" "$$RW_BOUNDARIES"; do \
 	  test ! -f "$$file" || cksum "$${file%.*}".*; echo "$$file"; done; } > $@.new; \
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+# Another PANEL= likewise.
+$(BUILD)/panel.txt: FORCE
+	@mkdir -p $(@D); { test ! -f "$$PANEL" || cksum "$$PANEL"; echo "$$PANEL"; } > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
 raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml 2>/dev/null))
@@ -169,7 +179,10 @@ $(BUILD)/14_poverty_map.ipynb: $(BUILD)/microdata.txt $(BOUNDARY_TABLE)
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
-$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb \
+    $(BUILD)/21_jakarta_counterfactual.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/22_slum_upgrading.ipynb: $(BUILD)/03_slums.ipynb
+$(BUILD)/25_slum_upgrading_panel.ipynb: $(BUILD)/panel.txt
 $(BUILD)/06_poverty_profile.ipynb: $(BUILD)/05_households.ipynb
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
 $(BUILD)/15_slums_in_space.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb $(BUILD)/rw.txt
@@ -193,8 +206,8 @@ previews: $(PDFS:%=reports/previews/%.png) ## the pictures of the README
 # ---- work -----------------------------------------------------------------------------------
 
 # The tests have tables of their own, from the installed boundaries and the synthetic city, whatever
-# BOUNDARIES, MICRODATA and RW_... say.
-TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA= RW_VARIABLES= RW_BOUNDARIES=
+# BOUNDARIES, MICRODATA, RW_... and PANEL say.
+TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA= RW_VARIABLES= RW_BOUNDARIES= PANEL=
 test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests
@@ -222,10 +235,12 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/poverty_design.py
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
+	@$(BIN)/python benchmarks/effects_one_treated.py
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/poverty_map.py
 	@$(BIN)/python benchmarks/maps.py
+	@$(BIN)/python benchmarks/effects_panels.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

@@ -19,8 +19,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh copy in which `make reports` has run."""
     folder = copy_project(tmp_path_factory.mktemp("build"))
     (folder / "data/raw/boundaries/node_modules").symlink_to(paths.BOUNDARY_PACKAGES)
-    variables = {"BUILD": "build", "PROCESSED": "data/processed"}
-    variables |= dict.fromkeys(("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES"), "")
+    names = ("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES", "PANEL")
+    variables = {"BUILD": "build", "PROCESSED": "data/processed"} | dict.fromkeys(names, "")
     done = subprocess.run(
         [
             "make",

@@ -34,15 +34,18 @@ for file in made:
     file.write_text("made")
 log("end")
 """
-ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
+ON_ASSUMPTIONS = ("11_target", "16_target_arithmetic", "17_okoce_funnel")
+ON_SERIES = (*ON_ASSUMPTIONS, "21_jakarta_counterfactual")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
+ON_PANEL = ("25_slum_upgrading_panel",)
 ON_MICRODATA = ("05_households", "06_poverty_profile", "14_poverty_map", "18_slum_scores")
 ON_TABLE = ("05_households", "06_poverty_profile")  # without boundaries
-ON_SLUMS = ("12_slum_map", "15_slums_in_space")
+ON_SLUMS = ("12_slum_map", "15_slums_in_space", "22_slum_upgrading")
 REPORTS = (
     "02_poverty_series",
     *ON_NOTHING,
     *ON_MICRODATA,
+    *ON_PANEL,
     *ON_SLUMS,
     "13_kelurahan_atlas",
     *ON_SERIES,
@@ -64,7 +67,7 @@ class Sandbox:
         self.npm = "data/raw/boundaries/node_modules/.package-lock.json"
         (folder / self.npm).touch()
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
-        names = ("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES")
+        names = ("BOUNDARIES", "MICRODATA", "RW_VARIABLES", "RW_BOUNDARIES", "PANEL")
         for name in (*names, "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
             self.environment.pop(name, None)
 
@@ -145,11 +148,15 @@ def after(*names: str) -> set[str]:
             after("02_poverty_series", *ON_SERIES, *ON_MICRODATA, "13_kelurahan_atlas"),
         ),
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
-        ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
+        ("data/raw/assumptions/inputs.csv", after(*ON_ASSUMPTIONS)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
-        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", *ON_SLUMS, *ON_MICRODATA)),
+        (
+            "data/raw/bps/rw_kumuh_counts.csv",
+            after("03_slums", *ON_SLUMS, *ON_MICRODATA, *ON_PANEL),
+        ),
         ("data/raw/bps/kelurahan_social_vulnerability_2013.csv", after("15_slums_in_space")),
         ("data/raw/slum_rules/permen_2018.yml", after("18_slum_scores")),
+        ("data/raw/pemprov-dki/slum_programme_rw.csv", after("22_slum_upgrading")),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
         ("data/raw/bps/province_indicators_annual.csv", after("16_target_arithmetic")),
         (
@@ -210,7 +217,7 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_TABLE)
+    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_PANEL, *ON_TABLE)
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")
@@ -244,6 +251,16 @@ def test_other_files_on_rw_are_another_input(built, variable):
     own.with_suffix(".dbf").write_text("2")  # the names of its RW
     assert built.remade("reports", f"{variable}={own}") == ours
     assert built.remade() == ours  # and back
+
+
+def test_another_panel_is_another_input(built):
+    own = built.folder / "my panel.csv"
+    own.write_text("1")
+    assert built.remade("reports", f"PANEL={own}") == after(*ON_PANEL)
+    assert built.remade("reports", f"PANEL={own}") == set()
+    own.write_text("2")
+    assert built.remade("reports", PANEL=str(own)) == after(*ON_PANEL)
+    assert built.remade() == after(*ON_PANEL)  # and back
 
 
 def test_parallel_runs_keep_the_order(sandbox):

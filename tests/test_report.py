@@ -111,7 +111,8 @@ def test_the_date_is_that_of_the_newest_source(monkeypatch):
 
     dates = {"a": date(2026, 1, 1), "b": date(2026, 11, 23), "c": date(2025, 1, 1)}
     monkeypatch.setattr(report.sources, "record", lambda i: SimpleNamespace(date_accessed=dates[i]))
-    assert report._accessed(["a", "b", "c"]) == date(2026, 11, 23)
+    assert report._dated(["a", "b", "c"])["date"] == "23 November 2026"
+    assert report._dated([]) == {}
 
 
 def test_the_same_notebook_gives_the_same_bytes(executed, tmp_path):
@@ -119,6 +120,19 @@ def test_the_same_notebook_gives_the_same_bytes(executed, tmp_path):
     for name in ("a.pdf", "b.pdf"):
         report.build(path, tmp_path / name)
     assert (tmp_path / "a.pdf").read_bytes() == (tmp_path / "b.pdf").read_bytes()
+
+
+def test_a_report_of_the_users_file_alone_names_it_and_no_date(executed, typst_source, tmp_path):
+    (tmp_path / "mine.csv").write_text("a\n1\n")
+    path = executed(
+        "from analysis import display, provenance\nimport pandas as pd\n"
+        f"provenance.record(__import__('pathlib').Path({str(tmp_path / 'mine.csv')!r}), name='mine.csv')\n"
+        "display.show_table(pd.DataFrame({'a': [1]}), caption='A', label='tbl-a', source=['mine.csv'])"
+    )
+    report.build(path, tmp_path / "report.pdf")
+    (typst,) = typst_source
+    assert "own file mine.csv" in typst and "ccessed" not in typst
+    assert "date: none" in typst
 
 
 def test_the_first_page_as_a_picture(executed, tmp_path):

@@ -119,6 +119,10 @@ def test_a_failing_cell_ends_in_one_line_and_keeps_the_earlier_output(notebook, 
 def test_the_record_holds_parameters_version_and_checksums(notebook, tmp_path):
     path = notebook("from analysis import sources\nsources.read('provinces');")
     runner.run(path, tmp_path / "o.ipynb", {"years": 4}, progress=False)
+    assert (
+        runner._shown(str(tmp_path / "mine.csv")) == "mine.csv"
+    )  # the folder is nobody's business
+    assert runner._shown("data/raw/x.csv") == "data/raw/x.csv"
     record = nbformat.read(tmp_path / "o.ipynb", as_version=4).metadata[provenance.RECORD]
     assert record["parameters"] == {"code": "0317", "years": 4, "rate": 2.5}
     assert record["version"]

@@ -67,7 +67,7 @@ def show_figure(
     label
         ``fig-...``; the text refers to it as ``@fig-...``.
     source
-        Identifiers of records in sources.yml.
+        Identifiers of records in sources.yml, or names of the user's own files that were read.
     note
         What a reader must know before quoting the figure; drawn above the source.
 
@@ -236,9 +236,16 @@ def written(value: object, decimals: int = 0) -> str:
 
 
 def source_line(source: Sequence[str]) -> str:
-    """``Source: ... (accessed 23 November 2026).``, from the records of sources.yml."""
-    citations, accessed = sources.vintage(list(source))
-    return f"Source: {citations} (accessed {accessed.day} {accessed:%B %Y})."
+    """``Source: ... (accessed 23 November 2026).``, from the records of sources.yml.
+
+    A file of the user's own has no record there: it is named as the run recorded it.
+    """
+    own = {read["path"] for read in provenance.reads() if not read["sources"]}
+    told = [f"the user's own file {name}" for name in source if name in own]
+    if ids := [name for name in source if name not in own]:
+        citations, accessed = sources.vintage(ids)
+        told.insert(0, f"{citations} (accessed {accessed.day} {accessed:%B %Y})")
+    return f"Source: {'; '.join(told)}."
 
 
 def _marked(note: str) -> str:

@@ -80,7 +80,7 @@ def run(
         if record:
             executed.metadata[provenance.RECORD] = {
                 "notebook": paths.shown(notebook),
-                "parameters": defaults | values,
+                "parameters": {name: _shown(v) for name, v in (defaults | values).items()},
                 "version": version(provenance.DISTRIBUTION),
                 "code": {
                     paths.shown(notebook): provenance.sha256(notebook),
@@ -92,6 +92,13 @@ def run(
         _failed(output).unlink(missing_ok=True)
         if not output.exists() or output.read_bytes() != temporary.read_bytes() or record:
             temporary.replace(output)
+
+
+def _shown(value: Any) -> Any:
+    """A parameter as the report prints it: of a file elsewhere the name, not the folder."""
+    if isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", ".."))):
+        return Path(value).name
+    return value
 
 
 def parameter_defaults(notebook: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -65,7 +64,15 @@ def build(notebook: Path, output: Path) -> None:
         )
     title, question = _take_title(book, notebook)
     used = [source for read in run["reads"] for source in read["sources"]]
-    accessed = _accessed(used)
+    producers = sorted({sources.record(source_id).producer for source_id in used})
+    # The user's own files: recorded by name, without a record in sources.yml and so a date.
+    own = [
+        f"the user's own file {read['path']}"
+        for read in run["reads"]
+        if not read["sources"] and not read.get("synthetic") and "/" not in read["path"]
+    ]
+    if not used and not own:
+        raise ReportError("the notebook has read no source: a report without sources is not built")
     _append_record(book, run)
     variables = {
         "title": title,
@@ -74,11 +81,8 @@ def build(notebook: Path, output: Path) -> None:
         "series": SERIES,
         "author": metadata(provenance.DISTRIBUTION)["Author"],
         "version": run["version"],
-        "date": f"{accessed.day} {accessed:%B %Y}",
-        "date-year": str(accessed.year),
-        "date-month": str(accessed.month),
-        "date-day": str(accessed.day),
-        "footer-source": "; ".join(sorted({sources.record(i).producer for i in used})),
+        **_dated(used),
+        "footer-source": "; ".join([*producers, *own]),
         "synthetic": SYNTHETIC if any(read.get("synthetic") for read in run["reads"]) else "",
         "lang": "en",
         "region": "gb",
@@ -113,10 +117,17 @@ def _take_title(book: dict, notebook: Path) -> tuple[str, str]:
     return lines[0].removeprefix("# ").strip(), " ".join(question.split())
 
 
-def _accessed(used: list[str]) -> date:
+def _dated(used: list[str]) -> dict[str, str]:
+    """The date of the newest source, for the template; none if there is none."""
     if not used:
-        raise ReportError("the notebook has read no source: a report without sources is not built")
-    return max(sources.record(source_id).date_accessed for source_id in used)
+        return {}
+    newest = max(sources.record(source_id).date_accessed for source_id in used)
+    return {
+        "date": f"{newest.day} {newest:%B %Y}",
+        "date-year": str(newest.year),
+        "date-month": str(newest.month),
+        "date-day": str(newest.day),
+    }
 
 
 def _append_record(book: dict, run: dict) -> None:

@@ -3,9 +3,11 @@
 `city` makes the population, `survey` draws a Susenas-like sample, `write` writes both as a user's
 files. Headcounts and populations of kota, and P1 and Gini of the province, are those published;
 everything below the kota is invented, the names of its areas too. ``python -m analysis.synthetic
-FOLDER`` writes a city.
+FOLDER`` writes a city. `programmes.rollout` makes the panel of a made-up programme, whose effects
+are planted and whose assumptions can be broken.
 """
 
+from analysis.synthetic import programmes
 from analysis.synthetic.cities import (
     EDITIONS,
     FULL,
@@ -42,6 +44,7 @@ __all__ = [
     "of_period",
     "population_words",
     "populations",
+    "programmes",
     "read_table",
     "rw_variables",
     "survey",

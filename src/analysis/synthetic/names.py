@@ -14,14 +14,20 @@ _LAST = ("ven", "zar", "fyr", "vix", "zum", "qel", "vor", "xan", "zeth", "voq")
 _ORDER = 2017  # of the shuffle: the same names for every seed and size
 
 
-def names(kelurahan_code: pd.Index) -> pd.DataFrame:
-    """Invented names: ``kelurahan_code, area_name, kecamatan_code, kecamatan_name``, all text."""
+def invented(count: int) -> list[str]:
+    """As many invented names as asked (at most 1,200), each once; always the same."""
     every = [a + b + c for a in _FIRST for b in _MIDDLE for c in _LAST]
     order = np.random.default_rng(_ORDER).permutation(len(every))
+    return [every[i] for i in order[:count]]
+
+
+def names(kelurahan_code: pd.Index) -> pd.DataFrame:
+    """Invented names: ``kelurahan_code, area_name, kecamatan_code, kecamatan_name``, all text."""
+    every = invented(len(_FIRST) * len(_MIDDLE) * len(_LAST))
     kecamatan = kelurahan_code.str[:7]
     own = sorted(set(kecamatan))
-    of_kecamatan = dict(zip(own, (every[i] for i in order), strict=False))
-    area_names = [every[i] for i in order[len(own) : len(own) + len(kelurahan_code)]]
+    of_kecamatan = dict(zip(own, every, strict=False))
+    area_names = every[len(own) : len(own) + len(kelurahan_code)]
     return pd.DataFrame(
         {
             "kelurahan_code": kelurahan_code,
