@@ -486,10 +486,10 @@ def kink(
 
 
 def kink_bandwidth(data: pd.DataFrame, rule: Rule, outcome: str) -> float:
-    """The bandwidth of a kink, in points of the score: a rule of thumb [Fan, Gijbels 1996, 4.2].
+    """The bandwidth of a kink, in points of the score: a rule of thumb after Fan, Gijbels (1996).
 
     It minimises the asymptotic mean squared error of the difference of two local lines' slopes,
-    with curvature, error variance and density at the cut-off from a cubic on each side of the
+    with curvature, error variance and density at the cut-off from a quadratic on each side of the
     window; it never reaches beyond the nearer end of the scores.
     """
     return _kink_bandwidth(near(data, rule, [outcome]), outcome)
@@ -500,9 +500,9 @@ def _kink_bandwidth(own: pd.DataFrame, outcome: str) -> float:
     reach = min(-running.min(), running.max())
     curvature, variance = [], 0.0
     for side in (running < 0, running >= 0):
-        cubic = np.polynomial.Polynomial.fit(running[side], y[side], 3)
-        curvature.append(cubic.deriv(2)(0.0))
-        residual = y[side] - cubic(running[side])
+        curve = np.polynomial.Polynomial.fit(running[side], y[side], 2)
+        curvature.append(curve.deriv(2)(0.0))
+        residual = y[side] - curve(running[side])
         close = np.abs(running[side]) < reach / 2
         density = close.sum() / (len(own) * reach / 2)
         variance += residual[close].var() / density
