@@ -109,7 +109,8 @@ def _told(check: Check) -> str:
 def _effect(lead: Estimate, conversions: Mapping[str, float]) -> str:
     told = [lead.words(), *(lead.converted(f, unit).words() for unit, f in conversions.items())]
     p = "" if pd.isna(lead.p_value) else f"; p = {lead.p_value:.2f}"
-    return f"{'; that is '.join(told)}. {lead.label}, by {lead.inference}{p}"
+    name = lead.label[0].upper() + lead.label[1:]
+    return f"{'; that is '.join(told)}. {name}, {lead.inference}{p}"
 
 
 def _short(other: Estimate) -> str:

@@ -131,7 +131,7 @@ class Design:
             ("Estimator", self.estimator),
             ("Why credible", self.credibility),
             *((f"Assumption: {a.name}", a.check) for a in self.assumptions),
-            ("Inference", f"{self.inference}; intervals of {self.level:.0%}"),
+            ("Inference", f"{self.inference}; intervals of {100 * self.level:g} %"),
             *([("Clusters", self.clusters)] if self.clusters else []),
             ("Does not show", self.does_not_show),
             ("Fingerprint", self.fingerprint),

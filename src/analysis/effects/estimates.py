@@ -12,12 +12,19 @@ _DECIMALS = {POINTS: 2, PERSONS: 0, RUPIAH: 0}
 
 
 def amount(value: float, unit: str, decimals: int | None = None) -> str:
-    """A number as prose says it: ``−0.21``, ``12,300``; with a true minus sign."""
+    """A number as prose says it: ``−0.21``, ``12,300``; with a true minus sign.
+
+    Persons and rupiah are rounded to three digits, unless decimals are given: no estimate is
+    better than that.
+    """
     if math.isnan(value):
         return "not computed"
     if math.isinf(value):
         return "minus infinity" if value < 0 else "infinity"
-    decimals = _DECIMALS.get(unit, 2) if decimals is None else decimals
+    if decimals is None:
+        decimals = _DECIMALS.get(unit, 2)
+        if decimals == 0 and abs(value) >= 1000:
+            value = float(f"{value:.3g}")
     text = f"{value:,.{decimals}f}"
     # A rounded zero has no sign.
     return text.lstrip("-") if not text.strip("-0.,") else text.replace("-", "−")

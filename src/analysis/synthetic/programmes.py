@@ -23,7 +23,7 @@ BY_EXPOSURE = (0.4, 0.7, 0.9, 1.0)
 CLASSES = ("berat", "sedang", "ringan", "sangat ringan")
 CLASS_SHARES = (0.1, 0.25, 0.4, 0.25)
 BY_CLASS = {"berat": 1.4, "sedang": 1.2, "ringan": 1.0, "sangat ringan": 0.6}
-SELECTION = 1.0  # weight of a standard deviation of baseline poverty against one of chance
+SELECTION = 0.7  # weight of a standard deviation of baseline poverty against one of chance
 PERSISTENCE = 0.3  # of the errors of a unit from year to year
 # Kecamatan of each kota; RW are shared out alike.
 KECAMATAN_COUNT = {"3101": 2, "3171": 10, "3172": 10, "3173": 8, "3174": 8, "3175": 6}
@@ -304,8 +304,9 @@ def _units(level: str, own: Level, count: int, random: np.random.Generator) -> p
     if own.per_neighbourhood > 1:
         appeal = SELECTION * local + random.standard_normal(places)[neighbourhood]
         score = np.where(appeal >= np.quantile(appeal, 1 / 3), score, -np.inf)
-    order = np.argsort(-score)
-    waves = np.array_split(order[: round(count * own.treated_share)], len(own.starts))
+    treated = np.argsort(-score)[: round(count * own.treated_share)]
+    turn = SELECTION * standing[treated] + 1.5 * random.standard_normal(len(treated))
+    waves = np.array_split(treated[np.argsort(-turn)], len(own.starts))
     first = np.full(count, np.nan)
     for year, wave in zip(own.starts, waves, strict=True):
         first[wave] = year
