@@ -76,6 +76,11 @@ class Rule:
             raise EffectsError(f"a kink of {self.slope_change!r} in the benefit is none")
 
 
+def without_takeup(rule: Rule) -> Rule:
+    """The same rule read as an offer: effects of being eligible, whoever took it up."""
+    return replace(rule, takeup=None)
+
+
 def near(data: pd.DataFrame, rule: Rule, columns: Sequence[str] = ()) -> pd.DataFrame:
     """What the estimators see: ``running`` (score minus cut-off, treated side at zero and above),
     take-up and ``columns`` as floats, within the window.
@@ -655,19 +660,3 @@ def draw_scores(axes: Axes, data: pd.DataFrame, rule: Rule, width: float) -> Non
     edges = np.arange(first, high + width, width)
     axes.hist(own[rule.score], edges, color="C0", edgecolor="white", linewidth=0.4)
     axes.axvline(rule.cutoff, color="0.4", lw=0.8, ls="--")
-
-
-def draw_estimates(axes: Axes, estimates: Sequence[Estimate]) -> None:
-    """Estimates with their intervals, one below the other, and a line at zero."""
-    for row, estimate in enumerate(reversed(estimates)):
-        axes.plot([estimate.lower, estimate.upper], [row, row], color="C0")
-        axes.plot(estimate.effect, row, "o", color="C0", ms=4)
-    axes.axvline(0, color="0.4", lw=0.8)
-    axes.set_yticks(range(len(estimates)), [e.label for e in reversed(estimates)])
-    axes.grid(axis="x")
-    axes.grid(visible=False, axis="y")
-
-
-def without_takeup(rule: Rule) -> Rule:
-    """The same rule read as an offer: effects of being eligible, whoever took it up."""
-    return replace(rule, takeup=None)

@@ -20,6 +20,7 @@ from scipy.spatial import KDTree
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 from statsmodels.treatment.treatment_effects import TreatmentEffect
 
+from analysis.effects import inference
 from analysis.effects.design import Design, EffectsError, declared
 from analysis.effects.estimates import Check, Estimate
 
@@ -226,7 +227,56 @@ def weights(data: Groups, method: str = ENTROPY) -> np.ndarray:
     return made
 
 
+def many_outcomes(
+    data: Groups, outcomes: Sequence[str], *, replicates: int = 1999, seed: int = 0
+) -> pd.DataFrame:
+    """Effects on several outcomes by entropy balancing, with p-values that know how many there are.
+
+    Romano and Wolf's step-down over a multiplier bootstrap of the units, which keeps the outcomes'
+    correlation, and Benjamini and Hochberg's.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``outcome, effect, standard_error, p_value, p_romano_wolf, p_benjamini_hochberg``.
+
+    Raises
+    ------
+    EffectsError
+        An outcome was not named when the groups were made.
+    """
+    for outcome in outcomes:
+        if outcome not in data.table:
+            raise EffectsError(f"outcome {outcome!r} was not named when the groups were made")
+    weight = weights(data)
+    own = [_influence(data.table[name].to_numpy(), data, weight) for name in outcomes]
+    effects = np.array([value for value, _ in own])
+    influence = np.array([row for _, row in own])  # outcomes by units
+    error = np.sqrt((influence**2).sum(axis=1))
+    random = np.random.default_rng(seed)
+    signs = random.choice(np.array([-1.0, 1.0], dtype=np.float32), (influence.shape[1], replicates))
+    draws = (influence / error[:, None]).astype(np.float32) @ signs
+    t = effects / error
+    p = 2 * stats.norm.sf(np.abs(t))
+    return pd.DataFrame(
+        {
+            "outcome": list(outcomes),
+            "effect": effects,
+            "standard_error": error,
+            "p_value": p,
+            "p_romano_wolf": inference.romano_wolf(t, draws.T),
+            "p_benjamini_hochberg": stats.false_discovery_control(p, method="bh"),
+        }
+    )
+
+
 def _weighted(y: np.ndarray, data: Groups, weight: np.ndarray) -> tuple[float, float]:
+    value, influence = _influence(y, data, weight)
+    return value, math.sqrt((influence**2).sum())
+
+
+def _influence(y: np.ndarray, data: Groups, weight: np.ndarray) -> tuple[float, np.ndarray]:
+    """The effect, and what each unit adds to its error."""
     # With exact balance the estimate is the same for any linear outcome model: errors are taken
     # about the one that fits the weighted untreated (Zhao, Percival 2017: doubly robust).
     treated = data.is_treated
@@ -239,7 +289,7 @@ def _weighted(y: np.ndarray, data: Groups, weight: np.ndarray) -> tuple[float, f
     influence = np.where(treated, residual - value, -weight * residual) / count
     # Degrees of freedom of the outcome model, as HC1.
     small = len(y) / (len(y) - design.shape[1])
-    return value, math.sqrt(small * (influence**2).sum())
+    return float(value), math.sqrt(small) * influence
 
 
 def _statsmodels(y: np.ndarray, data: Groups, method: str) -> tuple[float, float]:
