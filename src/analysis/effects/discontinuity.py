@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from analysis.effects import power
 from analysis.effects.design import Design, EffectsError, declared
 from analysis.effects.estimates import Check, Estimate
 
@@ -432,6 +433,86 @@ def donuts(
     ]  # fmt: skip
 
 
+def power_of(
+    design: Design,
+    data: pd.DataFrame,
+    rule: Rule,
+    outcome: str,
+    *,
+    scale: float = 1.0,
+    replicates: int = 100,
+    share: float = 1.0,
+) -> power.Power:
+    """Power of the design on data like these, by simulation.
+
+    Scores and take-up stay as they are, and so does the bandwidth; the outcome is a smooth curve of
+    the score (a quartic, the effect found taken out) and its residuals with signs given anew.
+
+    Parameters
+    ----------
+    data, rule, outcome, scale
+        As in `effect`.
+    replicates
+        Draws.
+    share
+        Rows of the next round, as a multiple of these.
+
+    Raises
+    ------
+    EffectsError
+        See `fit` and `analysis.effects.power.power`.
+    """
+    found = fit(data, rule, outcome)
+    own = near(data, rule, [outcome])
+    given = own[rule.takeup] if rule.takeup else (own["running"] >= 0).astype(float)
+    own, smooth, residual = _without(own, outcome, found.att * given)
+    inside = own["running"].abs() <= max(found.h_left, found.b_left)
+    own, smooth, residual = own[inside], smooth[inside], residual[inside]
+
+    def simulate(size: float, seed: int) -> Estimate:
+        random = np.random.default_rng(seed)
+        rows = _next_round(random, len(own), share)
+        drawn = own.iloc[rows].reset_index(drop=True)
+        # Scores of repeated rows must not tie: variances look at the nearest others.
+        drawn["running"] *= 1 + 1e-9 * random.random(len(drawn))
+        signs = random.choice([-1.0, 1.0], len(drawn))
+        drawn["y"] = scale * (smooth[rows] + signs * residual[rows])
+        once = _fit(drawn, "y", rule.takeup, (), (found.h_left, found.b_left), 1 - design.level)
+        return Estimate(
+            design=design,
+            estimator="regression discontinuity",
+            effect=once.att,
+            standard_error=once.se,
+            lower=once.conf_int[0],
+            upper=once.conf_int[1],
+            inference="robust bias-corrected",
+            n_units=len(drawn),
+            n_treated=once.n_h_right,
+            n_periods=1,
+        )
+
+    # An effect of take-up adds to the estimate what it adds to the outcome, and not to its errors.
+    return power.power(
+        design, simulate, replicates=replicates, additive=True, how="signs of residuals given anew"
+    )
+
+
+def _next_round(random: np.random.Generator, count: int, share: float) -> np.ndarray:
+    if share == 1.0:
+        return np.arange(count)
+    return random.integers(count, size=round(count * share))
+
+
+def _without(
+    own: pd.DataFrame, outcome: str, effect: pd.Series
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The rows, a smooth curve of the outcome without an effect, and residuals from it."""
+    clean = (own[outcome] - effect).to_numpy()
+    running = own["running"].to_numpy()
+    smooth = np.polynomial.Polynomial.fit(running, clean, 4)(running)
+    return own, smooth, clean - smooth
+
+
 # ---- kink ------------------------------------------------------------------------------------
 
 
@@ -487,6 +568,38 @@ def kink(
         n_treated=treated,
         n_periods=1,
         label=label,
+    )
+
+
+def kink_power(
+    design: Design,
+    data: pd.DataFrame,
+    rule: Rule,
+    outcome: str,
+    *,
+    scale: float = 1.0,
+    replicates: int = 100,
+) -> power.Power:
+    """Power of a kink on data like these, by simulation as in `power_of`."""
+    found = kink(design, data, rule, outcome)
+    own = near(data, rule, [outcome])
+    bandwidth = _kink_bandwidth(own, outcome)
+    if rule.slope_change is None:
+        given = own[rule.takeup]
+    else:  # the rule's amount, but for a line: above the cut-off in score
+        beyond = own["running"] * (1 if rule.treated == ABOVE else -1)
+        given = rule.slope_change * beyond.clip(lower=0)
+    own, smooth, residual = _without(own, outcome, found.effect * given)
+    inside = (own["running"].abs() <= bandwidth).to_numpy()
+    score = own.loc[inside, [rule.score, *filter(None, [rule.takeup])]]
+
+    def simulate(size: float, seed: int) -> Estimate:
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], inside.sum())
+        drawn = score.assign(y=smooth[inside] + signs * residual[inside])
+        return kink(design, drawn, rule, "y", scale=scale, bandwidth=bandwidth)
+
+    return power.power(
+        design, simulate, replicates=replicates, additive=True, how="signs of residuals given anew"
     )
 
 

@@ -8,7 +8,7 @@ nearest-neighbour matching with the errors of Abadie and Imbens, balance, and se
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from scipy.spatial import KDTree
 from statsmodels.tools.sm_exceptions import PerfectSeparationError
 from statsmodels.treatment.treatment_effects import TreatmentEffect
 
-from analysis.effects import inference
+from analysis.effects import inference, power
 from analysis.effects.design import Design, EffectsError, declared
 from analysis.effects.estimates import Check, Estimate
 
@@ -444,6 +444,43 @@ def placebo(data: Groups, before: str, method: str = ENTROPY) -> Check:
         f"p at least {LEVEL:g}",
         float(value / error),
         p,
+    )
+
+
+def power_of(
+    design: Design, data: Groups, outcome: str, *, scale: float = 1.0, replicates: int = 200
+) -> power.Power:
+    """Power of entropy balancing on data like these, by simulation.
+
+    Who is treated and their circumstances stay; the outcome is its regression on the covariates
+    (the effect found taken out) and its residuals with signs given anew.
+
+    Raises
+    ------
+    EffectsError
+        See `estimate` and `analysis.effects.power.power`.
+    """
+    weight = weights(data)
+    lead = estimate(design, data, outcome, scale=scale)
+    clean = scale * data.table[outcome].to_numpy() - lead.effect * data.is_treated
+    x = _with_constant(data.standardised())
+    smooth = x @ np.linalg.lstsq(x, clean, rcond=None)[0]
+    residual = clean - smooth
+    z = stats.norm.ppf((1 + design.level) / 2)
+
+    def simulate(size: float, seed: int) -> Estimate:
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], len(clean))
+        value, error = _weighted(smooth + signs * residual, data, weight)
+        return replace(
+            lead,
+            effect=value,
+            standard_error=error,
+            lower=value - z * error,
+            upper=value + z * error,
+        )
+
+    return power.power(
+        design, simulate, replicates=replicates, additive=True, how="signs of residuals given anew"
     )
 
 

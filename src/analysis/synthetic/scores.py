@@ -50,6 +50,7 @@ VIOLATIONS = {
     NO_OVERLAP: 6.0,
 }
 SORTING_POINTS = 3.0
+_STREAMS = {"register": 1, "applicants": 2, "participants": 3}
 OTHER_EFFECT = 0.5  # of the other programme, as a multiple of the planted effects
 
 
@@ -88,7 +89,9 @@ def register(
     SyntheticError
         The violation is unknown or not one of a register, or a count or size is not positive.
     """
-    rng = _begin(household_count, seed, violation, size, (MANIPULATION, OTHER_PROGRAMME))
+    rng = _begin(
+        "register", household_count, seed, violation, size, (MANIPULATION, OTHER_PROGRAMME)
+    )
     n = household_count
     need = rng.normal(size=n)  # what the score does not see
     score = 100 * rng.beta(1.25, 1.25, n)
@@ -156,7 +159,7 @@ def applicants(
     SyntheticError
         See `register`.
     """
-    rng = _begin(person_count, seed, violation, size, (MANIPULATION, OTHER_PROGRAMME))
+    rng = _begin("applicants", person_count, seed, violation, size, (MANIPULATION, OTHER_PROGRAMME))
     n, by = person_count, _sizes(violation, size)
     table, drive = _persons(rng, n)
     score = 100 * rng.beta(3.0, 2.4, n)
@@ -205,7 +208,9 @@ def participants(
     SyntheticError
         See `register`.
     """
-    rng = _begin(person_count, seed, violation, size, (HIDDEN_SELECTION, NO_OVERLAP))
+    rng = _begin(
+        "participants", person_count, seed, violation, size, (HIDDEN_SELECTION, NO_OVERLAP)
+    )
     n, by = person_count, _sizes(violation, size)
     table, drive = _persons(rng, n)
     schooling = (table["schooling_years"] - 10) / 3
@@ -233,7 +238,7 @@ def participants(
 
 
 def _begin(
-    count: int, seed: int, violation: str | None, size: float, known: tuple[str, ...]
+    made: str, count: int, seed: int, violation: str | None, size: float, known: tuple[str, ...]
 ) -> np.random.Generator:
     if violation is not None and violation not in known:
         raise SyntheticError(f"violation {violation!r} is not one of {', '.join(known)}")
@@ -243,7 +248,8 @@ def _begin(
         )
     # A run that makes data up has read simulated data, though from no file of data.
     provenance.record(Path(__file__), synthetic=True)
-    return np.random.default_rng(seed)
+    # The same seed must not give the same persons twice, under two names.
+    return np.random.default_rng([_STREAMS[made], seed])
 
 
 def _sizes(violation: str | None, size: float) -> dict[str, float]:
