@@ -183,6 +183,9 @@ def _fit(
     bandwidth: tuple[float | None, float | None] = (None, None),
     alpha: float = 0.05,
 ) -> RegressionDiscontinuityResults:
+    if bandwidth[0] is not None:
+        close = own["running"][own["running"].abs() < bandwidth[0]]
+        _enough(min((close < 0).sum(), (close >= 0).sum()), bandwidth[0])
     with warnings.catch_warnings():
         # Mass points are adjusted for, and a weak first stage is what `first_stage` is for.
         warnings.simplefilter("ignore")
@@ -192,13 +195,16 @@ def _fit(
             )
         except ValueError as error:
             raise EffectsError(f"{outcome} at the cut-off cannot be estimated: {error}") from None
-    fewest = min(found.n_h_left, found.n_h_right)
+    _enough(min(found.n_h_left, found.n_h_right), found.h_left)
+    return found
+
+
+def _enough(fewest: int, bandwidth: float) -> None:
     if fewest < FEWEST:
         raise TooFew(
-            f"too few near the cut-off: {fewest} rows on one side within {found.h_left:.3g} of it; "
+            f"too few near the cut-off: {fewest} rows on one side within {bandwidth:.3g} of it; "
             f"at least {FEWEST} are needed (a wider bandwidth= would use more)"
         )
-    return found
 
 
 def effect(

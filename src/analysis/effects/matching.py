@@ -187,6 +187,8 @@ def estimate(
         value, error = _matched(y, data, neighbours)
     else:
         value, error = _statsmodels(y, data, method)
+    if not error > 0:
+        raise EffectsError(f"{outcome!r} follows exactly from the covariates: nothing to infer")
     z = stats.norm.ppf((1 + design.level) / 2)
     return Estimate(
         design=design,
@@ -217,7 +219,8 @@ def weights(data: Groups, method: str = ENTROPY) -> np.ndarray:
         return made
     x = data.standardised()
     try:
-        balanced, _ = entropy_balance(x[~treated], x[treated].mean(axis=0))
+        # The library's own 1e-8 is now and then missed by rounding alone.
+        balanced, _ = entropy_balance(x[~treated], x[treated].mean(axis=0), tol=1e-6)
     except BalanceError:
         raise EffectsError(
             "no weights give the untreated the treated's means: the two groups do not overlap. "
