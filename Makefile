@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..17 (reports) -> PDF
+#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..21 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -25,7 +25,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel
+REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel 21_jakarta_counterfactual
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -47,6 +47,7 @@ SOURCES_13_kelurahan_atlas :=
 SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
+SOURCES_21_jakarta_counterfactual := survey_error
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
@@ -153,7 +154,8 @@ $(BUILD)/14_poverty_map.ipynb: $(BUILD)/microdata.txt $(BOUNDARY_TABLE)
 
 $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(ENV) $$(call inputs,$$*)
 	@$(RUN) $< --output $@
-$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb \
+    $(BUILD)/21_jakarta_counterfactual.ipynb: $(BUILD)/02_poverty_series.ipynb
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
 $(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
 
@@ -180,7 +182,7 @@ test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests
 run-tests:
-	@$(BIN)/python -m pytest --nbval
+	@$(BIN)/python -m pytest --nbval --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lab: $(ENV) $(BOUNDARY_TABLE) tables ## JupyterLab in the project's environment
 	@$(BIN)/jupyter lab --notebook-dir=.
@@ -203,6 +205,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/poverty_design.py
 	@$(BIN)/python benchmarks/sae_area_level.py
 	@$(BIN)/python benchmarks/sae_unit_level.py
+	@$(BIN)/python benchmarks/effects_one_treated.py
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/poverty_map.py

@@ -29,9 +29,8 @@ def shared() -> Path:
     return SHARED
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A copy of the project's files as git has them, with their times, where make can play."""
+def copy_project(folder: Path) -> Path:
+    """Copy the project's files as git has them, with their times."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=paths.ROOT,
@@ -41,9 +40,15 @@ def clone(tmp_path: Path) -> Path:
     ).stdout.split()
     for name in listed:
         if (paths.ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(paths.ROOT / name, tmp_path / name)
-    return tmp_path
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(paths.ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the project where make can play."""
+    return copy_project(tmp_path)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The Makefile as dependency graph, with a stand-in for the runner that only notes its calls."""
 
 import itertools
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import makefile_lists
-
-from analysis import paths, provenance, sources
 
 # Notes what it was called for and leaves the files that the real one would leave.
 STAND_IN = """
@@ -38,7 +33,8 @@ for file in made:
     file.write_text("made")
 log("end")
 """
-ON_SERIES = ("11_target", "16_target_arithmetic", "17_okoce_funnel")  # need no boundaries
+ON_ASSUMPTIONS = ("11_target", "16_target_arithmetic", "17_okoce_funnel")
+ON_SERIES = (*ON_ASSUMPTIONS, "21_jakarta_counterfactual")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
 ON_MICRODATA = ("05_households", "14_poverty_map")
 REPORTS = (
@@ -146,7 +142,7 @@ def after(*names: str) -> set[str]:
             after("02_poverty_series", *ON_SERIES, *ON_MICRODATA, "13_kelurahan_atlas"),
         ),
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
-        ("data/raw/assumptions/inputs.csv", after(*ON_SERIES)),
+        ("data/raw/assumptions/inputs.csv", after(*ON_ASSUMPTIONS)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
         ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map", *ON_MICRODATA)),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
@@ -322,48 +318,3 @@ def test_without_network_it_says_so_and_leaves_no_half_environment(sandbox):
     assert "The packages could not be installed" in done.stderr
     assert "check the network" in done.stderr
     assert not (sandbox.folder / ".venv-new").exists()
-
-
-def test_a_real_build_in_a_fresh_copy_gives_the_same_bytes_as_another(clone, tmp_path_factory):
-    """The whole way once more, for real, in two folders: papermill, pandoc, Typst."""
-    second = tmp_path_factory.mktemp("second")
-    shutil.copytree(clone, second, dirs_exist_ok=True)
-    made = []
-    for folder in (clone, second):
-        (folder / "data/raw/boundaries/node_modules").symlink_to(paths.BOUNDARY_PACKAGES)
-        environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
-        done = subprocess.run(
-            [
-                "make",
-                "-j2",
-                "reports",
-                f"VENV={sys.prefix}",
-                f"--old-file={sys.prefix}/.installed",
-                "--old-file=data/raw/boundaries/node_modules/.package-lock.json",
-                *(
-                    f"{name}={value}"
-                    for name, value in (("BUILD", "build"), ("BOUNDARIES", ""), ("MICRODATA", ""))
-                ),
-                "PROCESSED=data/processed",
-            ],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "warns" not in done.stderr
-        made.append(
-            {pdf.name: provenance.sha256(pdf) for pdf in (folder / "reports").glob("*.pdf")}
-        )
-    assert set(made[0]) == {f"{name}.pdf" for name in REPORTS}
-    assert made[0] == made[1]
-
-    # And the graph is true: what each notebook has read is what the Makefile says it reads.
-    installed = {i for i, source in sources.records().items() if source.installed}
-    for name, named in makefile_lists("SOURCES").items():
-        executed = json.loads((clone / "build" / f"{name}.ipynb").read_text())
-        reads = executed["metadata"][provenance.RECORD]["reads"]
-        raw = [r for r in reads if r["path"].startswith("data/raw/") and r["direct"]]
-        assert {i for read in raw for i in read["sources"]} - installed == set(named), name

@@ -6,6 +6,11 @@ Where things are::
     panels      the declared long format of a panel, checked at the border
     estimates   Estimate, Check, Detectable: what every design returns
     card        the evaluation card on top of a notebook
+    drawing     paths, placebos, estimates side by side, power
+    synthetic_control   one treated unit, with placebos in space and time
+      donor_weights       its arithmetic: synthetic DiD, demeaned, ridge augmented, DiD, classic
+      one_treated         panels with planted effects and declared violations
+    provinces   one province among the others
 """
 
 from analysis.effects.card import Card, card

@@ -3,6 +3,9 @@
 For the proof of `analysis.effects.synthetic_control` only: nothing here is data of any place.
 """
 
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 import pandas as pd
 
@@ -74,12 +77,19 @@ def simulate(
                 f"violation {violation!r} is unknown (there are: {', '.join(VIOLATIONS)})"
             )
     outcome[before:, 0] += effect
-    names = [f"U{number:02d}" for number in range(units)]
+    empty = _empty(units, before, after)
+    return replace(empty, table=empty.table.assign(outcome=outcome.T.ravel()))
+
+
+@cache
+def _empty(units: int, before: int, after: int) -> Panel:
+    """The panel without its outcomes: checked once, for it is always the same."""
+    periods = before + after
     table = pd.DataFrame(
         {
-            "unit": np.repeat(names, periods),
+            "unit": np.repeat([f"U{number:03d}" for number in range(units)], periods),
             "time": np.tile(np.arange(2001, 2001 + periods), units),
-            "outcome": outcome.T.ravel(),
+            "outcome": 0.0,
             "start": np.repeat([2001 + before] + [0] * (units - 1), periods),
         }
     )

@@ -7,6 +7,7 @@ may be uneven: text that sorts (``2017-03``) or whole numbers (years).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,9 @@ class Panel:
 
     @property
     def units(self) -> list[str]:
-        return list(self.table["unit"].unique())
+        return list(self.starts.index)
 
-    @property
+    @cached_property
     def starts(self) -> pd.Series:
         """``first_t`` by unit (0: never treated)."""
         return self.table.groupby("unit")["first_t"].first()

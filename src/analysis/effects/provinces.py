@@ -318,8 +318,21 @@ def later_gaps(panel: Panel, method: str, since: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["span", "gap", "lower", "upper", "p_value"])
 
 
+def mixed_words(window: Sequence[str], pandemic: str) -> str:
+    """A warning where the window reaches into the pandemic; empty where it does not."""
+    inside = [time for time in window if time >= pandemic]
+    if not inside:
+        return ""
+    return (
+        f" {len(inside)} of the {len(window)} figures are from {periods.written(pandemic)} on, so "
+        "that this is the pandemic's mark on Jakarta as much as the programme's."
+    )
+
+
 def later_words(later: pd.DataFrame, name: str) -> str:
     """The first and the last gap in words."""
+    if later.empty:
+        return "The panel ends before the pandemic."
     first, last = later.iloc[0], later.iloc[-1]
     outside = int(((later["lower"] > 0) | (later["upper"] < 0)).sum())
     return (

@@ -204,6 +204,35 @@ def fit(
     return _fit_of(data, method, _gaps_of(data, _known(method), 0))
 
 
+def fit_by_predictors(panel: Panel, predictors: pd.DataFrame, **choices: object) -> Fit:
+    """The classic synthetic control with predictors (`donor_weights.by_predictors`).
+
+    Parameters
+    ----------
+    panel, choices
+        As for `fit`.
+    predictors
+        A row per unit, a column per predictor, none missing and none the same everywhere.
+
+    Raises
+    ------
+    PanelError
+        A unit has no predictors, or a predictor is missing or does not vary; otherwise as `fit`.
+    """
+    data = _data(panel, **choices)
+    unknown = [unit for unit in data.units if unit not in predictors.index]
+    if unknown:
+        raise PanelError(f"no predictors of {', '.join(unknown[:5])}")
+    table = predictors.loc[data.units].astype(float)
+    useless = [name for name in table if table[name].isna().any() or not table[name].std() > 0]
+    if useless:
+        raise PanelError(f"predictors that are missing or do not vary: {', '.join(useless[:5])}")
+    rows, before = table.to_numpy().T, data.outcomes[: data.n_pre]
+    weights = donor_weights.by_predictors(rows[:, 0], rows[:, 1:], before[:, 0], before[:, 1:])[0]
+    found = _gaps(data, 0, donor_weights.Weights(weights, np.zeros(data.n_pre)))
+    return _fit_of(data, "classic synthetic control", found)
+
+
 def placebos(panel: Panel, method: str, **choices: object) -> Placebos:
     """Placebos in space: the same done to every donor, the treated unit never among its donors.
 
@@ -256,7 +285,7 @@ def as_estimate(design: Design, found: Placebos) -> Estimate:
         inference=f"placebos in space, {len(found.table) - 1} donors",
         n_units=len(found.table),
         n_treated=1,
-        n_periods=len(found.gaps),
+        n_periods=int((found.fit.path["counts"] > 0).sum()),
         p_value=found.p_value,
     )
 
@@ -269,7 +298,8 @@ def conformal(
     Under each effect the treated unit's outcome without it is known in all periods; the method is
     fitted to all of them, and the sum of residuals in the window is compared with that of every
     other set of as many periods (Chernozhukov, Wüthrich and Zhu 2021, section 2). It needs
-    residuals that are exchangeable in time: without a trend or memory of their own.
+    residuals that are exchangeable in time: without a trend or memory of their own. Those of DiD
+    often have one (``benchmarks/effects_one_treated.py``), those of the demeaned less.
 
     Parameters
     ----------
@@ -500,17 +530,26 @@ class _Gaps:
 
 
 def _gaps_of(data: _Data, method: str, column: int) -> _Gaps:
-    """Of the unit in a column; the treated one, the first, is nobody's donor."""
-    keep = [c for c in range(1, len(data.units)) if c != column]
+    """Of the unit in a column, by one of the methods."""
+    donors, used = data.outcomes[:, _donors(data, column)], data.used
+    own = data.outcomes[:, column]
+    weights = donor_weights.weigh(method, own[used], donors[used], data.n_pre, data.dates[used])
+    return _gaps(data, column, weights)
+
+
+def _donors(data: _Data, column: int) -> list[int]:
+    """Columns of the donors of a unit: the treated one, the first, is nobody's."""
+    return [c for c in range(1, len(data.units)) if c != column]
+
+
+def _gaps(data: _Data, column: int, weights: donor_weights.Weights) -> _Gaps:
+    donors = _donors(data, column)
     n_pre, inside, counts = data.n_pre, data.inside, data.counts
-    own, others = data.outcomes[:, column], data.outcomes[:, keep]
-    used = data.used
-    weights = donor_weights.weigh(method, own[used], others[used], n_pre, data.dates[used])
-    apart = own - others @ weights.donors
+    apart = data.outcomes[:, column] - data.outcomes[:, donors] @ weights.donors
     shift = float(weights.periods @ apart[:n_pre])
     gap = apart - shift
     return _Gaps(
-        donors=keep,
+        donors=donors,
         weights=weights,
         shift=shift,
         gap=gap,
@@ -600,6 +639,7 @@ __all__ = [
     "donors_check",
     "estimate",
     "fit",
+    "fit_by_predictors",
     "fit_check",
     "leave_one_out",
     "placebos",
