@@ -1,7 +1,7 @@
 # Two commands do everything, each on its own: `make reports` and `make test`. `make help` lists the rest.
 #
 # The rules below are the dependency graph:
-#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..21 (reports) -> PDF
+#   raw files, boundaries, microdata -> 01..03, 05 (tables) -> 11..25 (reports) -> PDF
 # A notebook that has run is the file build/NAME.ipynb; it appears only when the run has succeeded.
 
 PYTHON ?= python3
@@ -10,6 +10,7 @@ BUILD ?= build
 PROCESSED ?= data/processed
 BOUNDARIES ?=
 MICRODATA ?=
+PANEL ?=
 
 BIN := $(abspath $(VENV))/bin
 RUN := $(BIN)/python -m analysis.runner
@@ -19,13 +20,14 @@ NPM_FOLDER := data/raw/boundaries
 
 export BOUNDARIES
 export MICRODATA
+export PANEL
 export ANALYSIS_PROCESSED := $(abspath $(PROCESSED))
 export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel 21_jakarta_counterfactual
+REPORTS := 04_sae_validation 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 16_target_arithmetic 17_okoce_funnel 21_jakarta_counterfactual 22_slum_upgrading 25_slum_upgrading_panel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -48,6 +50,8 @@ SOURCES_14_poverty_map := dki_kota_poverty dki_poverty_semester kelurahan_popula
 SOURCES_16_target_arithmetic := assumptions programme_indicators province_indicators_annual
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 SOURCES_21_jakarta_counterfactual := survey_error
+SOURCES_22_slum_upgrading := kelurahan_population_2024 programme_indicators rw_kumuh_counts slum_programme_budget_2020 slum_programme_rw
+SOURCES_25_slum_upgrading_panel := rw_kumuh_counts
 
 ENV := $(VENV)/.installed
 NPM := $(NPM_FOLDER)/node_modules/.package-lock.json
@@ -73,7 +77,8 @@ help: ## this list
 	@echo "The rest:"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | grep -v -E 'make (reports|test)\b' | expand -t 19
 	@echo "Variables: PYTHON=python3.12 (3.11 or newer)  BOUNDARIES=path (instead of GADM 4.1)"
-	@echo "           MICRODATA=path (mapping or its folder, instead of a synthetic city)  VENV=path"
+	@echo "           MICRODATA=path (mapping or its folder, instead of a synthetic city)"
+	@echo "           PANEL=path (CSV of RW by year, instead of a made-up one)  VENV=path"
 
 reports: $(PDFS:%=reports/%.pdf) ## the PDF reports
 	@echo "reports are up to date: $^"
@@ -128,6 +133,10 @@ $(BUILD)/microdata.txt: FORCE
 	  test ! -f "$$file" || { cksum "$$file"; LC_ALL=C ls -ln "$$(dirname "$$file")"; }; \
 	  echo "$$MICRODATA"; } > $@.new; \
 	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+# Another PANEL= likewise.
+$(BUILD)/panel.txt: FORCE
+	@mkdir -p $(@D); { test ! -f "$$PANEL" || cksum "$$PANEL"; echo "$$PANEL"; } > $@.new; \
+	  if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 FORCE:
 
 raw = $(addprefix data/raw/,$(shell sed -n '/^- id: $(1)$$/,/^  path:/s/^  path: //p' data/raw/sources.yml 2>/dev/null))
@@ -156,6 +165,8 @@ $(REPORTS:%=$(BUILD)/%.ipynb): $(BUILD)/%.ipynb: notebooks/%.ipynb $(LIBRARY) $(
 	@$(RUN) $< --output $@
 $(BUILD)/11_target.ipynb $(BUILD)/16_target_arithmetic.ipynb $(BUILD)/17_okoce_funnel.ipynb \
     $(BUILD)/21_jakarta_counterfactual.ipynb: $(BUILD)/02_poverty_series.ipynb
+$(BUILD)/22_slum_upgrading.ipynb: $(BUILD)/03_slums.ipynb
+$(BUILD)/25_slum_upgrading_panel.ipynb: $(BUILD)/panel.txt
 $(BUILD)/12_slum_map.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/03_slums.ipynb
 $(BUILD)/13_kelurahan_atlas.ipynb: $(BOUNDARY_TABLE) $(BUILD)/01_regions.ipynb $(BUILD)/02_poverty_series.ipynb
 
@@ -176,8 +187,8 @@ previews: $(PDFS:%=reports/previews/%.png) ## the pictures of the README
 # ---- work -----------------------------------------------------------------------------------
 
 # The tests have tables of their own, from the installed boundaries and the synthetic city, whatever
-# BOUNDARIES and MICRODATA say.
-TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA=
+# BOUNDARIES, MICRODATA and PANEL say.
+TEST_MAKE = $(MAKE) --no-print-directory BUILD=$(BUILD)/test PROCESSED=$(BUILD)/test/processed BOUNDARIES= MICRODATA= PANEL=
 test: $(ENV) ## all tests: library, data, notebooks (nbval), runner, Makefile
 	@$(TEST_MAKE) tables
 	@$(TEST_MAKE) run-tests
@@ -209,6 +220,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/microdata.py
 	@$(BIN)/python benchmarks/synthetic.py
 	@$(BIN)/python benchmarks/poverty_map.py
+	@$(BIN)/python benchmarks/effects_panels.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

@@ -20,6 +20,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_project(tmp_path_factory.mktemp("build"))
     (folder / "data/raw/boundaries/node_modules").symlink_to(paths.BOUNDARY_PACKAGES)
     variables = {"BUILD": "build", "PROCESSED": "data/processed", "BOUNDARIES": "", "MICRODATA": ""}
+    variables["PANEL"] = ""
     done = subprocess.run(
         [
             "make",

@@ -36,13 +36,16 @@ log("end")
 ON_ASSUMPTIONS = ("11_target", "16_target_arithmetic", "17_okoce_funnel")
 ON_SERIES = (*ON_ASSUMPTIONS, "21_jakarta_counterfactual")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
+ON_PANEL = ("25_slum_upgrading_panel",)
 ON_MICRODATA = ("05_households", "14_poverty_map")
 REPORTS = (
     "02_poverty_series",
     *ON_NOTHING,
     *ON_MICRODATA,
+    *ON_PANEL,
     "12_slum_map",
     "13_kelurahan_atlas",
+    "22_slum_upgrading",
     *ON_SERIES,
 )
 ALL = {
@@ -62,7 +65,15 @@ class Sandbox:
         self.npm = "data/raw/boundaries/node_modules/.package-lock.json"
         (folder / self.npm).touch()
         self.environment = os.environ | {"PYTHONPATH": str(folder / "src"), "MAKEFLAGS": ""}
-        for name in ("BOUNDARIES", "MICRODATA", "ANALYSIS_PROCESSED", "VENV", "BUILD", "PROCESSED"):
+        for name in (
+            "BOUNDARIES",
+            "MICRODATA",
+            "PANEL",
+            "ANALYSIS_PROCESSED",
+            "VENV",
+            "BUILD",
+            "PROCESSED",
+        ):
             self.environment.pop(name, None)
 
     def command(self, *arguments: str) -> list[str]:
@@ -132,7 +143,7 @@ def after(*names: str) -> set[str]:
     [
         ("notebooks/11_target.ipynb", after("11_target")),
         ("notebooks/12_slum_map.ipynb", after("12_slum_map")),
-        ("notebooks/03_slums.ipynb", after("03_slums", "12_slum_map")),
+        ("notebooks/03_slums.ipynb", after("03_slums", "12_slum_map", "22_slum_upgrading")),
         (
             "notebooks/02_poverty_series.ipynb",
             after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas"),
@@ -144,12 +155,23 @@ def after(*names: str) -> set[str]:
         ("data/raw/reference/area.csv", after(*ON_NOTHING)),
         ("data/raw/assumptions/inputs.csv", after(*ON_ASSUMPTIONS)),
         ("data/raw/bps/dki_indicators.csv", after("17_okoce_funnel")),
-        ("data/raw/bps/rw_kumuh_counts.csv", after("03_slums", "12_slum_map", *ON_MICRODATA)),
+        (
+            "data/raw/bps/rw_kumuh_counts.csv",
+            after("03_slums", "12_slum_map", "22_slum_upgrading", *ON_MICRODATA, *ON_PANEL),
+        ),
+        ("data/raw/pemprov-dki/slum_programme_rw.csv", after("22_slum_upgrading")),
         ("data/raw/pemprov-dki/poverty_targets.csv", after("11_target")),
         ("data/raw/bps/province_indicators_annual.csv", after("16_target_arithmetic")),
         (
             "data/raw/kartoza/kelurahan_rw.csv",
-            after("01_regions", "03_slums", *ON_MICRODATA, "12_slum_map", "13_kelurahan_atlas"),
+            after(
+                "01_regions",
+                "03_slums",
+                *ON_MICRODATA,
+                "12_slum_map",
+                "13_kelurahan_atlas",
+                "22_slum_upgrading",
+            ),
         ),
         ("src/analysis/report/template.typ", {name for name in ALL if name.endswith(".pdf")}),
         ("src/analysis/display.py", ALL - {"boundaries.parquet"}),
@@ -179,7 +201,7 @@ def test_a_changed_record_reruns_what_reads_that_source(built):
 @pytest.mark.parametrize(
     ("table", "remade"),
     [
-        ("slum_counts", after("03_slums", "12_slum_map")),
+        ("slum_counts", after("03_slums", "12_slum_map", "22_slum_upgrading")),
         ("households", after("05_households")),
         ("kota_poverty", after("02_poverty_series", *ON_SERIES, "13_kelurahan_atlas")),
     ],
@@ -205,7 +227,9 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, "05_households")
+    on_boundaries = ALL - after(
+        "02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_PANEL, "05_households"
+    )
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")
@@ -227,6 +251,16 @@ def test_other_microdata_are_another_input(built):
     (own / "survey.csv").write_text("12")
     assert built.remade("reports", MICRODATA=str(own)) == ours
     assert built.remade() == ours  # and back
+
+
+def test_another_panel_is_another_input(built):
+    own = built.folder / "my panel.csv"
+    own.write_text("1")
+    assert built.remade("reports", f"PANEL={own}") == after(*ON_PANEL)
+    assert built.remade("reports", f"PANEL={own}") == set()
+    own.write_text("2")
+    assert built.remade("reports", PANEL=str(own)) == after(*ON_PANEL)
+    assert built.remade() == after(*ON_PANEL)  # and back
 
 
 def test_parallel_runs_keep_the_order(sandbox):
@@ -252,7 +286,7 @@ def test_a_failure_stops_and_leaves_the_rest_whole(built):
     assert done.stderr.splitlines()[0] == "run: 03_slums.ipynb: something is wrong"
     assert (built.folder / "reports/12_slum_map.pdf").stat().st_mtime_ns == before
     built.calls()
-    assert built.remade() == after("03_slums", "12_slum_map")
+    assert built.remade() == after("03_slums", "12_slum_map", "22_slum_upgrading")
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

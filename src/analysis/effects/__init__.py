@@ -11,6 +11,11 @@ Where things are::
       donor_weights       its arithmetic: synthetic DiD, demeaned, ridge augmented, DiD, classic
       one_treated         panels with planted effects and declared violations
     provinces   one province among the others
+    staggered   Callaway-Sant'Anna, Sun-Abraham, imputation; tests, bounds, rings, groups
+    inference   wild bootstrap with few clusters, Romano-Wolf with many outcomes
+    power       minimum detectable effects by simulation
+    rollouts    a rollout for its notebook: the user's panel, or a made-up one
+    slum_upgrading   CAP and CIP, as far as published
 """
 
 from analysis.effects.card import Card, card

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.effects.design import PERSONS, POINTS, RUPIAH, Design, EffectsError, declared
 
-_DECIMALS = {POINTS: 2, PERSONS: 0, RUPIAH: 0}
+_DECIMALS = {POINTS: 2, PERSONS: 0, RUPIAH: 0, "RW": 0}
 
 
 def amount(value: float, unit: str, decimals: int | None = None) -> str:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from scipy import stats
 
 from analysis.effects.design import Design, EffectsError, declared
@@ -195,17 +194,6 @@ def without_effect(panel: Panel, outcome: str) -> np.ndarray:
         own = treated & (exposure == since)
         clean[own] -= gap[own].mean()
     return clean
-
-
-def draw(axes: Axes, found: Power) -> None:
-    """The curve of power, its Monte Carlo band, and the minimum detectable effect."""
-    curve = found.curve
-    axes.fill_between(curve["effect"], curve["lower"], curve["upper"], alpha=0.2, linewidth=0)
-    axes.plot(curve["effect"], curve["power"], marker="o", markersize=3)
-    axes.axhline(found.detectable.power, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
-    if math.isfinite(found.detectable.effect):
-        axes.axvline(found.detectable.effect, color="0.4", linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(ylim=(0, 1.02), xlim=(0, None), ylabel="Power")
 
 
 def _sizes(effects: Sequence[float] | None, null: Sequence[Estimate]) -> list[float]:

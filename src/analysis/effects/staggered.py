@@ -303,7 +303,7 @@ def pre_trend(fit: Fit, assumption: str, leads: int = LEADS) -> Check:
         passed=p >= SIZE,
         words=(
             f"{k} leads, the largest {amount(table.loc[largest, 'effect'], unit)} {unit} "
-            f"{abs(largest)} periods before the start; p = {p:.3f}"
+            f"{abs(largest)} periods before the start; {_p(p)}"
         ),
         criterion=f"p at least {SIZE:g}",
         statistic=f,
@@ -330,7 +330,7 @@ def placebo_in_time(
         assumption=assumption,
         name=f"placebo, {shift} periods early",
         passed=estimate.p_value >= SIZE,
-        words=f"{estimate.words()}; p = {estimate.p_value:.3f}",
+        words=f"{estimate.words()}; {_p(estimate.p_value)}",
         criterion=f"p at least {SIZE:g}",
         statistic=estimate.effect / estimate.standard_error,
         p_value=estimate.p_value,
@@ -385,7 +385,7 @@ def no_anticipation(
         assumption=assumption,
         name="effect in the period before the start",
         passed=p >= SIZE,
-        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); p = {p:.3f}",
+        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {_p(p)}",
         criterion=f"p at least {SIZE:g}",
         statistic=float(z),
         p_value=p,
@@ -503,7 +503,7 @@ def no_spillover(table: pd.DataFrame, design: Design, assumption: str) -> Check:
         assumption=assumption,
         name=f"effect on untreated units, {row['ring']}",
         passed=row["p_value"] >= SIZE,
-        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); p = {row['p_value']:.3f}",
+        words=f"{amount(row['effect'], unit)} {unit} ({low} to {high}); {_p(row['p_value'])}",
         criterion=f"p at least {SIZE:g}",
         statistic=float(row["effect"] / row["standard_error"]),
         p_value=float(row["p_value"]),
@@ -658,6 +658,10 @@ def _square(matrix, index) -> pd.DataFrame | None:
 
 def _standardised(column: pd.Series) -> pd.Series:
     return (column - column.mean()) / (column.std() or 1.0)
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _placed(panel: Panel, places: pd.DataFrame) -> pd.DataFrame:

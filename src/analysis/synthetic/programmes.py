@@ -6,6 +6,7 @@ Units have invented names and codes; the six kota are there as clusters and say 
 real ones.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -146,7 +147,7 @@ class Programme:
         Likewise, on units that are not treated in that year.
     outcomes
         Names of the outcomes.
-    level, violations, seed, effect_scale
+    level, violations, seed, effect_scale, class_shares
         As asked.
     """
 
@@ -158,6 +159,7 @@ class Programme:
     violations: Violations
     seed: int
     effect_scale: float
+    class_shares: Mapping[str, float]
 
     def att(self, outcome: str) -> float:
         """The planted effect: the mean over all treated unit-years, in the outcome's unit.
@@ -168,7 +170,9 @@ class Programme:
         treated = self.panel["treated"].eq(1)
         exposure = (self.panel["period"] - self.panel["first_treated"])[treated].astype(int)
         profile = np.array(BY_EXPOSURE)[np.minimum(exposure, len(BY_EXPOSURE) - 1)].mean()
-        mean_class = np.dot(CLASS_SHARES, list(BY_CLASS.values())) if self.level == RW else 1.0
+        mean_class = 1.0
+        if self.level == RW:
+            mean_class = sum(self.class_shares[name] * BY_CLASS[name] for name in CLASSES)
         full = {o.name: o.effect for o in LEVELS[self.level].outcomes}[outcome]
         return float(self.effect_scale * full * profile * mean_class)
 
@@ -196,6 +200,7 @@ def rollout(
     effect_scale: float = 1.0,
     unit_count: int | None = None,
     design_seed: int = 2018,
+    class_shares: Mapping[str, float] | None = None,
 ) -> Programme:
     """Make a programme.
 
@@ -214,10 +219,13 @@ def rollout(
     design_seed
         Of what stays the same in repeated draws: places, poverty, who is treated when.
 
+    class_shares
+        Shares of the slum classes among RW, if not `CLASS_SHARES`.
+
     Raises
     ------
     SyntheticError
-        The level is not known, or there are too few units.
+        The level is not known, there are too few units, or shares are not of the classes.
     """
     if level not in LEVELS:
         raise SyntheticError(f"no level {level!r}: choose from {', '.join(LEVELS)}")
@@ -225,12 +233,15 @@ def rollout(
     count = unit_count or own.unit_count
     if count < 20:
         raise SyntheticError(f"{count} units are too few for a rollout: at least 20")
+    shares = dict(zip(CLASSES, CLASS_SHARES, strict=True)) if class_shares is None else class_shares
+    if set(shares) != set(CLASSES) or not np.isclose(sum(shares.values()), 1):
+        raise SyntheticError(f"shares {dict(shares)} are not those of {', '.join(CLASSES)}, sum 1")
     # A run that makes a programme has read simulated data, though from no file of data.
     provenance.record(Path(__file__), synthetic=True)
     units = _units(level, own, count, np.random.default_rng(design_seed))
     random = np.random.default_rng([design_seed, seed])
     if level == RW:
-        units["class"] = random.choice(CLASSES, count, p=CLASS_SHARES)
+        units["class"] = random.choice(CLASSES, count, p=[shares[name] for name in CLASSES])
 
     years = np.array(own.periods)
     start = units["first_treated"].astype("float64").fillna(np.inf).to_numpy()
@@ -280,6 +291,7 @@ def rollout(
         violations=violations,
         seed=seed,
         effect_scale=effect_scale,
+        class_shares=shares,
     )
 
 
