@@ -16,7 +16,7 @@ from analysis.effects import Assumption, Design, discontinuity, matching
 from analysis.effects.discontinuity import ABOVE, Rule, without_takeup
 from analysis.synthetic import scores
 
-FULL, SLOW = 1000, 200  # replicates; SLOW where one takes long
+FULL, SLOW, CURVE = 1000, 200, 50  # replicates; SLOW where one takes long, CURVE per size
 FACTORS = (0.25, 0.5, 0.75, 1.0)
 PERSONS = 2_000
 FIXED = ["age", "female", "schooling_years", "household_size"]
@@ -72,16 +72,16 @@ def coverage(share: float) -> None:
     cases = [
         ("sharp discontinuity, income", applicants,
          lambda d: rd.effect(DESIGN, d, OFFER, "income_rp"),
-         OFFERED * scores.LICENCE_INCOME_RP, FULL),
+         OFFERED * scores.LICENCE_INCOME_RP, SLOW),
         ("fuzzy discontinuity, income", applicants,
-         lambda d: rd.effect(DESIGN, d, LICENCE, "income_rp"), scores.LICENCE_INCOME_RP, FULL),
+         lambda d: rd.effect(DESIGN, d, LICENCE, "income_rp"), scores.LICENCE_INCOME_RP, SLOW),
         ("fuzzy discontinuity, work (0/1)", applicants,
          lambda d: rd.effect(DESIGN, d, LICENCE, "works"), scores.LICENCE_WORK, SLOW),
         ("sharp kink", lambda seed: scores.register(seed=seed),
          lambda d: rd.kink(DESIGN, d, FOOD_RULE, "food_rp"),
-         scores.FOOD_TAKEUP * scores.FOOD_PER_RUPIAH, FULL),
+         scores.FOOD_TAKEUP * scores.FOOD_PER_RUPIAH, SLOW),
         ("fuzzy kink", lambda seed: scores.register(seed=seed),
-         lambda d: rd.kink(DESIGN, d, FOOD, "food_rp"), scores.FOOD_PER_RUPIAH, FULL),
+         lambda d: rd.kink(DESIGN, d, FOOD, "food_rp"), scores.FOOD_PER_RUPIAH, SLOW),
     ]  # fmt: skip
     for method in matching.METHODS:
         slow = method in (matching.DOUBLY_ROBUST, matching.IPW)
@@ -119,7 +119,7 @@ def sizes(share: float) -> None:
     fixed = ["household_size", "head_age", "head_schooling_years"]
     checks = [
         discontinuity.kink_balance(scores.register(seed=seed), FOOD, fixed).passed
-        for seed in range(round(FULL * share))
+        for seed in range(round(SLOW * share))
     ]
     shown("kinks of what is fixed before", [not passed for passed in checks], 0.05)
     low = [matching.overlap(people(seed)).passed for seed in range(round(SLOW * share))]
@@ -135,7 +135,7 @@ def power(share: float) -> None:
         ("balance", scores.OTHER_PROGRAMME, *own["balance, with the other programme"]),
         ("placebo outcome", scores.HIDDEN_SELECTION, *own["placebo outcome"]),
     ]
-    number = max(5, round(SLOW / 2 * share))
+    number = max(5, round(CURVE * share))
     for name, violation, made, test in cases:
         curve = [
             np.mean([not test(made(seed, violation, by)).passed for seed in range(number)])

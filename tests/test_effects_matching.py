@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_effects_discontinuity import _own_reads  # noqa: F401
 
-from analysis import provenance
+from analysis import display, provenance
 from analysis.effects import Assumption, Design, EffectsError, matching, registers
 from analysis.synthetic import scores
 
@@ -200,3 +200,26 @@ def test_a_file_that_does_not_fit_is_said(tmp_path):
         registers.participants(str(file))
     with pytest.raises(EffectsError, match="cannot be read"):
         registers.applicants(str(tmp_path / "none.csv"))
+
+
+def test_figures_of_a_users_file_name_it(tmp_path):
+    with pytest.raises(ValueError, match="no source is named"):
+        display.source_line(registers.sources("a"))
+    file = tmp_path / "mine.csv"
+    scores.register(200).to_csv(file, index=False)
+    provenance._reads.clear()
+    registers.households(str(file))
+    assert display.source_line(registers.sources(str(file))) == (
+        "Source: mine.csv, as given to this run."
+    )
+    assert registers.sources("", str(file)) == ["kelurahan_population_2024"]
+    assert registers.opening("Scores", str(file)) == "On your data"
+    assert "nothing is said here of Jakarta" in registers.opening("Scores", "")
+
+
+def test_what_is_broken_is_noticed_more_often_the_larger_it_is():
+    for violation in (registers.HIDDEN, registers.SORTING):
+        curve = registers.noticed(violation, 10)
+        assert curve["noticed_pct"].iloc[0] <= 30  # two of ten are still chance
+        assert curve["noticed_pct"].iloc[-1] >= 80
+        assert curve["noticed_pct"].between(curve["low_pct"], curve["high_pct"]).all()

@@ -236,7 +236,16 @@ def written(value: object, decimals: int = 0) -> str:
 
 
 def source_line(source: Sequence[str]) -> str:
-    """``Source: ... (accessed 23 November 2026).``, from the records of sources.yml."""
+    """``Source: ... (accessed 23 November 2026).``, from the records of sources.yml.
+
+    Without any, the files that a user has given to this run, by name; `ValueError` if none was.
+    """
+    if not source:
+        # Only a file whose folder is nobody's business is recorded without one.
+        own = [read["path"] for read in provenance.reads() if "/" not in read["path"]]
+        if not own:
+            raise ValueError("no source is named, and this run was given no file of a user")
+        return f"Source: {', '.join(own)}, as given to this run."
     citations, accessed = sources.vintage(list(source))
     return f"Source: {citations} (accessed {accessed.day} {accessed:%B %Y})."
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from analysis import paths, provenance
-from analysis.effects import panels
+from analysis.effects import discontinuity, matching, panels
 from analysis.effects.design import Design, EffectsError
-from analysis.effects.estimates import Detectable, Estimate, amount
+from analysis.effects.estimates import Check, Estimate, amount
 from analysis.effects.panels import Panel
 from analysis.synthetic import programmes, scores
 
@@ -71,6 +72,9 @@ ROLLOUT = {
     "income_rp": "rupiah a month",
     "poverty_pct": "percent of residents",
 }
+# Violations that the checks are shown to notice, and at which multiples of their size.
+HIDDEN, SORTING = scores.HIDDEN_SELECTION, scores.MANIPULATION
+SIZES = (0.0, 0.25, 0.5, 1.0)
 NAMES = {
     "age": "Age",
     "female": "Woman",
@@ -176,6 +180,61 @@ def whose(*given: str) -> str:
     return "made-up data with planted effects"
 
 
+def sources(*given: str) -> list[str]:
+    """What figures name as their source: none but the user's files if all of them were given."""
+    return [] if all(given) else ["kelurahan_population_2024"]  # the made-up live in kecamatan
+
+
+def opening(needed: str, *given: str) -> str:
+    """How an answer begins: on whose data; and, where none were given, that none are published."""
+    if any(given):
+        return f"On {whose(*given)}"
+    return (
+        f"{needed} were not found published, so that nothing is said here of Jakarta. "
+        f"On {whose(*given)}"
+    )
+
+
+def noticed(violation: str, replicates: int) -> pd.DataFrame:
+    """How often a check notices a violation on made-up data, by its size: a small power curve.
+
+    Parameters
+    ----------
+    violation
+        ``hidden selection``, noticed by the placebo outcome, or ``manipulation``, by the density.
+    replicates
+        Made-up data per size.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``size`` (a multiple of that in `analysis.synthetic.scores`; 0: nothing is wrong),
+        ``noticed_pct, low_pct, high_pct`` (95 % Wilson interval).
+    """
+    if replicates < 1:
+        raise EffectsError(f"{replicates} replicates: at least 1 is needed")
+    check = {HIDDEN: _hidden_selection, SORTING: _sorting}[violation]
+    rows = []
+    for size in SIZES:
+        found = sum(not check(seed, size).passed for seed in range(replicates))
+        low, high = proportion_confint(found, replicates, method="wilson")
+        rows.append((size, 100 * found / replicates, 100 * low, 100 * high))
+    return pd.DataFrame(rows, columns=["size", "noticed_pct", "low_pct", "high_pct"])
+
+
+def _hidden_selection(seed: int, size: float) -> Check:
+    made = scores.participants(1_000, seed, HIDDEN, size)
+    before = "income_before_rp"
+    groups = matching.groups(made, "trained", scores.COVARIATES, [before])
+    return matching.placebo(groups, before)
+
+
+def _sorting(seed: int, size: float) -> Check:
+    made = scores.applicants(2_000, seed, SORTING, size)
+    rule = discontinuity.Rule("score", scores.LICENCE_CUTOFF, discontinuity.ABOVE)
+    return discontinuity.density(made, rule)
+
+
 def finding(estimate: Estimate, what: str) -> str:
     """One estimate as a sentence that claims no more than its interval."""
     if estimate.excludes_zero:
@@ -213,12 +272,4 @@ def truth_table(rows: Sequence[tuple[str, Estimate, float]]) -> pd.DataFrame:
             for what, e, planted in rows
         ],
         columns=["what", "effect", "lower", "upper", "planted", "inside"],
-    )
-
-
-def detectable_table(rows: Mapping[str, Detectable]) -> pd.DataFrame:
-    """Minimum detectable effects: ``what, effect, unit``, text."""
-    return pd.DataFrame(
-        [(what, amount(d.effect, d.unit), d.unit) for what, d in rows.items()],
-        columns=["what", "effect", "unit"],
     )
