@@ -334,7 +334,7 @@ def balance(data: pd.DataFrame, rule: Rule, columns: Sequence[str]) -> Check:
         "balance at the cut-off",
         worst["holm_p_value"] >= LEVEL,
         f"Of {len(table)} columns {(table['holm_p_value'] < LEVEL).sum()} jump; the clearest is "
-        f"{worst['column']} by {worst['jump']:,.2f} (Holm p = {worst['holm_p_value']:.2f}).",
+        f"{worst['column'].replace('_', ' ')} by {worst['jump']:,.2f} (Holm p = {worst['holm_p_value']:.2f}).",
         f"the smallest p, adjusted by Holm, is at least {LEVEL:g}",
         p_value=worst["holm_p_value"],
     )

@@ -264,11 +264,28 @@ def design_table(designs: Mapping[str, Design]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("item").reset_index()
 
 
+def in_units(effects: pd.DataFrame) -> pd.DataFrame:
+    """Tables of many outcomes (``outcome, effect``) with the effect as text in units people use.
+
+    By the suffix of the outcome: rupiah, points of a percentage, or points of a 0/1 outcome.
+    """
+    told = []
+    for outcome, effect in zip(effects["outcome"], effects["effect"], strict=True):
+        points = effect if outcome.endswith("_pct") else 100 * effect
+        told.append(f"Rp {effect:,.0f}" if outcome.endswith("_rp") else f"{points:.1f} points")
+    return effects.assign(effect=told)
+
+
 def truth_table(rows: Sequence[tuple[str, Estimate, float]]) -> pd.DataFrame:
-    """Estimates against what was planted: ``what, effect, lower, upper, planted, inside``."""
+    """Estimates against what was planted: ``what, effect, lower, upper, planted, inside``, text but
+    for the last."""
     return pd.DataFrame(
         [
-            (what, e.effect, e.lower, e.upper, planted, bool(e.lower <= planted <= e.upper))
+            (
+                what,
+                *(amount(v, e.unit) for v in (e.effect, e.lower, e.upper, planted)),
+                bool(e.lower <= planted <= e.upper),
+            )
             for what, e, planted in rows
         ],
         columns=["what", "effect", "lower", "upper", "planted", "inside"],
