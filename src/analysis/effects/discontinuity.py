@@ -329,12 +329,13 @@ def balance(data: pd.DataFrame, rule: Rule, columns: Sequence[str]) -> Check:
     """Whether circumstances fixed before, or other programmes, jump at the cut-off (`jumps`)."""
     table = jumps(data, rule, columns)
     worst = table.loc[table["holm_p_value"].idxmin()]
+    name = str(worst["column"]).replace("_", " ")
     return Check(
         BALANCE,
         "balance at the cut-off",
         worst["holm_p_value"] >= LEVEL,
         f"Of {len(table)} columns {(table['holm_p_value'] < LEVEL).sum()} jump; the clearest is "
-        f"{worst['column'].replace('_', ' ')} by {worst['jump']:,.2f} (Holm p = {worst['holm_p_value']:.2f}).",
+        f"{name} by {worst['jump']:,.2f} (Holm p = {worst['holm_p_value']:.2f}).",
         f"the smallest p, adjusted by Holm, is at least {LEVEL:g}",
         p_value=worst["holm_p_value"],
     )
