@@ -33,7 +33,7 @@ export IPYTHONDIR := $(abspath $(BUILD))/ipython
 export PATH := $(BIN):$(PATH)
 
 CLEANING := 01_regions 02_poverty_series 03_slums 05_households
-REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 15_slums_in_space 16_target_arithmetic 17_okoce_funnel 18_slum_scores 21_jakarta_counterfactual 22_slum_upgrading 25_slum_upgrading_panel
+REPORTS := 04_sae_validation 06_poverty_profile 11_target 12_slum_map 13_kelurahan_atlas 14_poverty_map 15_slums_in_space 16_target_arithmetic 17_okoce_funnel 18_slum_scores 21_jakarta_counterfactual 22_slum_upgrading 23_okoce 24_transfers 25_slum_upgrading_panel
 NOTEBOOKS := $(CLEANING) $(REPORTS)
 # Cleaning notebooks that are reports too: what was found wrong in published tables and microdata.
 PDFS := 02_poverty_series 05_households $(REPORTS)
@@ -61,6 +61,8 @@ SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 SOURCES_18_slum_scores := slum_rules_bps slum_rules_permen dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
 SOURCES_21_jakarta_counterfactual := survey_error
 SOURCES_22_slum_upgrading := kelurahan_population_2024 programme_indicators rw_kumuh_counts slum_programme_budget_2020 slum_programme_rw
+SOURCES_23_okoce := kelurahan_population_2024
+SOURCES_24_transfers := kelurahan_population_2024
 SOURCES_25_slum_upgrading_panel := rw_kumuh_counts
 
 ENV := $(VENV)/.installed
@@ -241,6 +243,7 @@ bench: $(ENV) tables ## measure what the README states (see benchmarks/)
 	@$(BIN)/python benchmarks/poverty_map.py
 	@$(BIN)/python benchmarks/maps.py
 	@$(BIN)/python benchmarks/effects_panels.py
+	@$(BIN)/python benchmarks/effects_cutoffs.py
 	@$(BIN)/python benchmarks/build.py
 
 lock: $(ENV) ## resolve requirements.lock again from pyproject.toml (needs uv)

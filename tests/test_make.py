@@ -38,6 +38,7 @@ ON_ASSUMPTIONS = ("11_target", "16_target_arithmetic", "17_okoce_funnel")
 ON_SERIES = (*ON_ASSUMPTIONS, "21_jakarta_counterfactual")  # need no boundaries
 ON_NOTHING = ("04_sae_validation",)  # on simulated data alone
 ON_PANEL = ("25_slum_upgrading_panel",)
+ON_REGISTERS = ("23_okoce", "24_transfers")  # on made-up persons and households
 ON_MICRODATA = ("05_households", "06_poverty_profile", "14_poverty_map", "18_slum_scores")
 ON_TABLE = ("05_households", "06_poverty_profile")  # without boundaries
 ON_SLUMS = ("12_slum_map", "15_slums_in_space", "22_slum_upgrading")
@@ -46,6 +47,7 @@ REPORTS = (
     *ON_NOTHING,
     *ON_MICRODATA,
     *ON_PANEL,
+    *ON_REGISTERS,
     *ON_SLUMS,
     "13_kelurahan_atlas",
     *ON_SERIES,
@@ -217,7 +219,9 @@ def test_a_missing_file_is_named_with_its_cure(built, name):
 def test_other_boundaries_are_another_input(built):
     own = built.folder / "my boundaries.gpkg"  # a space in the path must do no harm
     own.write_text("1")
-    on_boundaries = ALL - after("02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_PANEL, *ON_TABLE)
+    on_boundaries = ALL - after(
+        "02_poverty_series", *ON_SERIES, *ON_NOTHING, *ON_PANEL, *ON_REGISTERS, *ON_TABLE
+    )
     assert built.remade("reports", f"BOUNDARIES={own}") == on_boundaries
     assert built.remade("reports", f"BOUNDARIES={own}") == set()
     own.write_text("2")

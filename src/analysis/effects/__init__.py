@@ -14,6 +14,9 @@ Where things are::
     staggered   Callaway-Sant'Anna, Sun-Abraham, imputation; tests, bounds, rings, groups
     inference   wild bootstrap with few clusters, Romano-Wolf with many outcomes
     power       minimum detectable effects by simulation
+    discontinuity   a score and a cut-off: jumps, kinks, and what would break them
+    matching    others like the treated: balance, weighting, matching, sensitivity
+    registers   persons and households: the formats of a user's files, or made-up ones
     rollouts    a rollout for its notebook: the user's panel, or a made-up one
     slum_upgrading   CAP and CIP, as far as published
 """
