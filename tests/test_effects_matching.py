@@ -203,16 +203,14 @@ def test_a_file_that_does_not_fit_is_said(tmp_path):
 
 
 def test_figures_of_a_users_file_name_it(tmp_path):
-    with pytest.raises(ValueError, match="no source is named"):
-        display.source_line(registers.sources("a"))
     file = tmp_path / "mine.csv"
     scores.register(200).to_csv(file, index=False)
     provenance._reads.clear()
     registers.households(str(file))
     assert display.source_line(registers.sources(str(file))) == (
-        "Source: mine.csv, as given to this run."
+        "Source: the user's own file mine.csv."
     )
-    assert registers.sources("", str(file)) == ["kelurahan_population_2024"]
+    assert registers.sources("", str(file)) == ["kelurahan_population_2024", "mine.csv"]
     assert registers.opening("Scores", str(file)) == "On your data"
     assert "nothing is said here of Jakarta" in registers.opening("Scores", "")
 

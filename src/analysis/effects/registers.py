@@ -181,8 +181,9 @@ def whose(*given: str) -> str:
 
 
 def sources(*given: str) -> list[str]:
-    """What figures name as their source: none but the user's files if all of them were given."""
-    return [] if all(given) else ["kelurahan_population_2024"]  # the made-up live in kecamatan
+    """What figures name as their source: the user's files, and what the made-up ones live in."""
+    made = [] if all(given) else ["kelurahan_population_2024"]
+    return [*made, *(Path(path).name for path in given if path)]
 
 
 def opening(needed: str, *given: str) -> str:
