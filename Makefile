@@ -59,7 +59,7 @@ SOURCES_16_target_arithmetic := assumptions programme_indicators province_indica
 SOURCES_17_okoce_funnel := assumptions programme_indicators dki_indicators
 # Without RW_VARIABLES and MICRODATA: what the synthetic city is made from.
 SOURCES_18_slum_scores := slum_rules_bps slum_rules_permen dki_kota_poverty dki_poverty_semester kelurahan_population_2024 kelurahan_rw rw_kumuh_counts slum_rw_three_kota
-SOURCES_21_jakarta_counterfactual := survey_error
+SOURCES_21_jakarta_counterfactual := survey_error provinces
 SOURCES_22_slum_upgrading := kelurahan_population_2024 programme_indicators rw_kumuh_counts slum_programme_budget_2020 slum_programme_rw
 SOURCES_23_okoce := kelurahan_population_2024
 SOURCES_24_transfers := kelurahan_population_2024
