@@ -221,3 +221,24 @@ def test_what_is_broken_is_noticed_more_often_the_larger_it_is():
         assert curve["noticed_pct"].iloc[0] <= 30  # two of ten are still chance
         assert curve["noticed_pct"].iloc[-1] >= 80
         assert curve["noticed_pct"].between(curve["low_pct"], curve["high_pct"]).all()
+
+
+def test_values_of_another_kind_are_named_with_their_row(tmp_path):
+    made = scores.register(50)
+    file = tmp_path / "mine.csv"
+    for column, value, words in (("poor", 2, "0/1"), ("score", "low", "eligibility score")):
+        spoilt = made.astype({column: "object"})
+        spoilt.loc[3, column] = value
+        spoilt.to_csv(file, index=False)
+        with pytest.raises(EffectsError, match=f"row 5: {column} is '{value}.*not {words}"):
+            registers.households(str(file))
+
+
+def test_effects_are_told_in_the_unit_of_their_outcome():
+    table = pd.DataFrame({"outcome": ["income_rp", "work_pct", "poor", "visits"], "effect": 0.5})
+    assert list(registers.in_units(table)["effect"]) == [
+        "Rp 0",
+        "0.5 points",
+        "50.0 points",
+        "0.50",
+    ]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis import paths, provenance
@@ -72,6 +73,12 @@ ROLLOUT = {
     "income_rp": "rupiah a month",
     "poverty_pct": "percent of residents",
 }
+_BINARY = {
+    name
+    for columns in (PARTICIPANTS, APPLICANTS, REGISTER)
+    for name, what in columns.items()
+    if what.startswith("0/1")
+}
 # Violations that the checks are shown to notice, and at which multiples of their size.
 HIDDEN, SORTING = scores.HIDDEN_SELECTION, scores.MANIPULATION
 SIZES = (0.0, 0.25, 0.5, 1.0)
@@ -108,7 +115,8 @@ def open_file(path: str, columns: Mapping[str, str]) -> pd.DataFrame:
     Raises
     ------
     EffectsError
-        The file cannot be read, lacks a column, or names a person or household twice.
+        The file cannot be read, lacks a column, holds a value of another kind than declared, or
+        names a person or household twice.
     """
     file = Path(path)
     file = file if file.is_absolute() else paths.ROOT / file
@@ -121,6 +129,17 @@ def open_file(path: str, columns: Mapping[str, str]) -> pd.DataFrame:
     missing = [f"{name} ({columns[name]})" for name in columns if name not in table]
     if missing:
         raise EffectsError(f"{file.name} lacks columns: {', '.join(missing)}")
+    for name, what in columns.items():
+        if what == "text":
+            continue
+        odd = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
+        if what.startswith("0/1"):
+            odd |= table[name].notna() & ~table[name].isin([0, 1])
+        if odd.any():
+            value = table.loc[odd, name].iloc[0]
+            raise EffectsError(
+                f"{file.name}, row {odd.idxmax() + 2}: {name} is {str(value)!r}, and not {what}"
+            )
     if table[key].duplicated().any():
         twice = table.loc[table[key].duplicated(), key]
         raise EffectsError(f"{file.name}: {len(twice)} rows repeat a {key}: keep one row of each")
@@ -268,13 +287,34 @@ def design_table(designs: Mapping[str, Design]) -> pd.DataFrame:
 def in_units(effects: pd.DataFrame) -> pd.DataFrame:
     """Tables of many outcomes (``outcome, effect``) with the effect as text in units people use.
 
-    By the suffix of the outcome: rupiah, points of a percentage, or points of a 0/1 outcome.
+    By the suffix of the outcome: rupiah, points of a percentage, or points of an outcome that the
+    formats of this module declare as 0/1; any other is a plain number.
     """
     told = []
     for outcome, effect in zip(effects["outcome"], effects["effect"], strict=True):
-        points = effect if outcome.endswith("_pct") else 100 * effect
-        told.append(f"Rp {effect:,.0f}" if outcome.endswith("_rp") else f"{points:.1f} points")
+        if outcome.endswith("_rp"):
+            told.append(f"Rp {effect:,.0f}")
+        elif outcome.endswith("_pct") or outcome in _BINARY:
+            told.append(f"{effect if outcome.endswith('_pct') else 100 * effect:.1f} points")
+        else:
+            told.append(f"{effect:,.2f}")
     return effects.assign(effect=told)
+
+
+def family(estimates: Mapping[str, Estimate]) -> pd.DataFrame:
+    """Leading estimates of several designs with p-values that know how many there are.
+
+    Returns ``what, effect`` (text with its interval), ``p_value, holm_p_value``, a row each.
+    """
+    p = [estimate.p_value for estimate in estimates.values()]
+    return pd.DataFrame(
+        {
+            "what": list(estimates),
+            "effect": [estimate.words() for estimate in estimates.values()],
+            "p_value": p,
+            "holm_p_value": multipletests(p, method="holm")[1],
+        }
+    )
 
 
 def truth_table(rows: Sequence[tuple[str, Estimate, float]]) -> pd.DataFrame:
