@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from test_effects_discontinuity import _own_reads  # noqa: F401
 
-from analysis import display, provenance
+from analysis import display, provenance, regions
 from analysis.effects import Assumption, Design, EffectsError, matching, registers
 from analysis.synthetic import scores
 
@@ -242,3 +242,16 @@ def test_effects_are_told_in_the_unit_of_their_outcome():
         "50.0 points",
         "0.50",
     ]
+
+
+def test_a_users_rollout_has_the_codes_of_kecamatan(tmp_path):
+    made = registers.rollout()[1].panel
+    file = tmp_path / "kecamatan.csv"
+    made.to_csv(file, index=False)
+    with pytest.raises(EffectsError, match=r"kecamatan.csv: .*KECAMATAN"):
+        registers.rollout(str(file))
+    codes = regions.areas()["kecamatan_code"].drop_duplicates().tolist()
+    named = dict(zip(made["unit_code"].unique(), codes, strict=True))
+    made.assign(unit_code=made["unit_code"].map(named)).to_csv(file, index=False)
+    panel, truth = registers.rollout(str(file))
+    assert truth is None and set(panel.units) == set(codes)

@@ -65,7 +65,7 @@ REGISTER = {
 # One row per kecamatan and year.
 ROLLOUT_OUTCOMES = ("work_pct", "income_rp", "poverty_pct")
 ROLLOUT = {
-    "unit_code": "text",
+    "unit_code": "text, the BPS code of the kecamatan",
     "kota_code": "text",
     "period": "year",
     "first_treated": "year in which the programme came; empty: never",
@@ -185,7 +185,7 @@ def rollout(path: str = "", seed: int = 0) -> tuple[Panel, programmes.Programme 
         "cluster": "kota_code",
     }
     if path:
-        return panels.read(path, **named), None
+        return panels.read(path, level="kecamatan", **named), None
     made = programmes.rollout(programmes.KECAMATAN, seed=seed)
     return panels.panel(made.panel, **named), made
 
